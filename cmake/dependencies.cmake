@@ -1,0 +1,33 @@
+# Every foreign library, found once. Which module may include it is decided in src/CMakeLists.txt and kernels/.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(Boost REQUIRED COMPONENTS program_options)
+
+set(MPI_CXX_SKIP_MPICXX ON)
+find_package(MPI REQUIRED COMPONENTS CXX)
+
+# The serial build on purpose: several ranks reading one file plainly were as fast as MPI-IO.
+set(HDF5_PREFER_PARALLEL OFF)
+find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+
+# Not by its own package file: Debian's asks for OpenCL's headers, which nothing here uses.
+find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(hj_dnnl INTERFACE)
+target_include_directories(hj_dnnl INTERFACE ${DNNL_INCLUDE_DIR})
+target_link_libraries(hj_dnnl INTERFACE ${DNNL_LIBRARY})
+
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+add_library(hj_xxhash INTERFACE)
+target_include_directories(hj_xxhash INTERFACE ${XXHASH_INCLUDE_DIR})
+target_link_libraries(hj_xxhash INTERFACE ${XXHASH_LIBRARY})
+
+if(TARGET yaml-cpp::yaml-cpp)
+  set(HJ_YAML_CPP yaml-cpp::yaml-cpp)
+else()
+  set(HJ_YAML_CPP yaml-cpp)
+endif()

@@ -1,0 +1,59 @@
+#include "base/file.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace hydrajob {
+namespace {
+
+[[noreturn]] void fail(const char* what, const std::filesystem::path& path) {
+  throw StoreError(path.string() + ": cannot " + what + ": " + std::strerror(errno));
+}
+
+void sync_path(const std::filesystem::path& path, int flags) {
+  const int fd = ::open(path.c_str(), flags);
+  if (fd < 0) fail("open for fsync", path);
+  const int rc = ::fsync(fd);
+  const int saved = errno;
+  ::close(fd);
+  errno = saved;
+  // Some network file systems refuse fsync of a folder; the rename itself has happened then.
+  if (rc != 0 && errno != EINVAL) fail("fsync", path);
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw UsageError(path.string() + ": cannot be read: " + std::strerror(errno));
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (in.bad()) throw UsageError(path.string() + ": reading it failed");
+  return text;
+}
+
+void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target) {
+  sync_path(temporary, O_RDONLY);
+  if (::rename(temporary.c_str(), target.c_str()) != 0) fail("rename", temporary);
+  const auto folder = target.parent_path();
+  sync_path(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  const std::filesystem::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
+  {
+    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+    out.write(text.data(), static_cast<std::streamsize>(text.size()));
+    out.flush();
+    if (!out) fail("write", temporary);
+  }
+  publish_file(temporary, path);
+}
+
+}  // namespace hydrajob

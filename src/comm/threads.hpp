@@ -1,0 +1,15 @@
+// How many CPU threads each rank of a node gets.
+#pragma once
+
+#include "comm/communicator.hpp"
+
+namespace hydrajob {
+
+// The cores this process may run on (its affinity mask), divided by the ranks of the node whose masks overlap its own;
+// at least 1. `asked` > 0 is taken as it is; so is OMP_NUM_THREADS. Collective over the node's ranks.
+int threads_per_rank(Communicator& node, int asked);
+
+// Cores in this process's affinity mask.
+int cores_available();
+
+}  // namespace hydrajob

@@ -1,0 +1,1 @@
+#include "device/cpu_device.hpp"

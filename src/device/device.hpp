@@ -1,0 +1,77 @@
+// The processor that a rank computes on: its memory, its queue of work, its clock. One implementation a backend;
+// everything above sees this only. The CPU executes at once, so its stream has nothing to hold.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace hydrajob {
+
+// An ordered queue of work. Opaque: the CUDA backend's holds a cudaStream_t.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+};
+
+// A point in a stream's time.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+};
+
+// Device memory, freed with the object.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* data() = 0;
+  virtual std::size_t bytes() const = 0;
+
+  template <class T>
+  T* as() {
+    return static_cast<T*>(data());
+  }
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string name() const = 0;  // "cpu", "cuda:0"
+  // Bytes that runs of this rank may use: on a CPU the available memory divided by the ranks of the node.
+  virtual std::size_t memory_available() const = 0;
+
+  // 4096-byte aligned, uninitialised. Throws OutOfMemory with the size asked for.
+  virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
+
+  virtual Stream& stream() = 0;
+  virtual void synchronize() = 0;
+
+  // Asynchronous in the stream where the backend can; the CPU copies at once.
+  virtual void copy_to_device(void* target, const void* host, std::size_t bytes) = 0;
+  virtual void copy_to_host(void* host, const void* source, std::size_t bytes) = 0;
+  virtual void copy_on_device(void* target, const void* source, std::size_t bytes) = 0;
+
+  virtual std::unique_ptr<Mark> mark() = 0;
+  // Seconds between two marks of this device, after synchronize().
+  virtual double seconds_between(const Mark& begin, const Mark& end) const = 0;
+
+  // Provenance: "cpu_model", "cores", "isa", or the GPU's name, UUID, driver …
+  virtual std::map<std::string, std::string> describe() const = 0;
+};
+
+enum class DeviceKind { cpu, cuda };
+
+struct DeviceRequest {
+  DeviceKind kind = DeviceKind::cpu;
+  int local_rank = 0;      // within the node
+  int local_size = 1;      // ranks on the node
+  int threads = 1;         // CPU threads of this rank
+};
+
+// The one place that knows which backends were compiled in. Throws UsageError for one that was not.
+std::unique_ptr<Device> make_device(const DeviceRequest& request);
+
+}  // namespace hydrajob

@@ -1,0 +1,69 @@
+// The inference engine of one rank of a group: a Llama-family model, a KV cache with shared segments, generation.
+// The same code for every backend; it never times itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/dtype.hpp"
+#include "comm/communicator.hpp"
+#include "config/architecture.hpp"
+#include "device/device.hpp"
+#include "engine/batch.hpp"
+#include "grid/cost_model.hpp"
+#include "kernels/kernels.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob {
+
+// What an engine computes with; all outlive it. `group`: the ranks that share the model.
+struct EngineContext {
+  Device* device = nullptr;
+  Kernels* kernels = nullptr;
+  Communicator* group = nullptr;
+  Ceilings ceilings;  // for Mode::automatic
+};
+
+struct GenerateOptions {
+  Mode mode = Mode::hydragen;  // not vllm
+  SamplingArgs sampling;
+  std::int64_t prefill_chunk = 512;  // rows computed at once; > 0
+};
+
+// A rank's shard of a model, packed for its backend. Shared by all engines of a sweep that use it.
+class Model;
+std::shared_ptr<const Model> load_model(WeightSource& source, DType dtype, std::int64_t expected_rows,
+                                        const EngineContext& context);
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<const Model> model, const EngineContext& context);
+  ~Engine();
+
+  // Takes a batch: lays out the cache, allocates everything. Throws OutOfMemory (nothing is kept then) and
+  // UsageError for a token outside the vocabulary or a position past max_positions.
+  void prepare(const Batch& batch, const GenerateOptions& options);
+  // Bytes held for the prepared batch on this rank, the weights not counted.
+  std::size_t bytes_prepared() const;
+
+  // Forgets all that was generated; the prepared batch starts again.
+  void reset();
+  // Computes the tree and the prompts, draws each sequence's first token.
+  void prefill();
+  // One step: from every sequence's last token to its next. At most new_tokens - 1 times after prefill().
+  void decode();
+
+  // Tokens drawn so far, (sequences, steps) in the order of Batch::sequences. Waits for the device.
+  std::vector<std::int32_t> tokens() const;
+  // Replaces the last token drawn (teacher forcing, for tests); (sequences).
+  void override_last_tokens(const std::vector<std::int32_t>& tokens);
+  // Logits that the last tokens were drawn from, (sequences, vocab) f32, gathered from all ranks. Collective.
+  std::vector<float> logits() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hydrajob

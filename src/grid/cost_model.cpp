@@ -1,0 +1,1 @@
+#include "grid/cost_model.hpp"

@@ -1,0 +1,50 @@
+// What a run costs, from its shapes alone: FLOPs, bytes, memory, and the roofline time on a machine's ceilings.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "grid/run_spec.hpp"
+
+namespace hydrajob {
+
+// Measured on the machine (timing/ceilings.hpp), or given in configs/machines/*.yaml. Of one rank, all ranks busy.
+struct Ceilings {
+  double matmul_flops_per_s = 0;      // one large product, of the run's dtype
+  double memory_bytes_per_s = 0;      // copy, bytes read plus bytes written
+  double memory_bytes = 0;            // what a rank may use
+  std::string origin;                 // "measured", or the file
+};
+
+// Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that cannot
+// overlap.
+struct PhaseCost {
+  double flops = 0;
+  double bytes = 0;
+  double roofline_s = 0;
+};
+
+struct MemoryCost {
+  double weights = 0;    // bytes
+  double kv_cache = 0;
+  double activations = 0;
+  double workspace = 0;
+  double total() const { return weights + kv_cache + activations + workspace; }
+};
+
+struct RunCost {
+  PhaseCost prefill;      // the shared tree and the unique prompts, once
+  PhaseCost decode_step;  // the mean step (generate), or the one operation (attention)
+  PhaseCost iteration;    // prefill and all decode steps
+  MemoryCost memory;
+  double predicted_s = 0;  // the run whole: (warmup + iterations) iterations at the roofline, loading left out
+};
+
+RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
+
+// `auto`: whether the shared segments are read once for all of their rows (hydragen) or once a sequence (paged).
+// rows: queries below the segment times group size; lengths in tokens.
+bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,
+                  DType dtype, const Ceilings& ceilings);
+
+}  // namespace hydrajob

@@ -1,0 +1,1 @@
+#include "grid/run_spec.hpp"

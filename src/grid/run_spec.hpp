@@ -1,0 +1,72 @@
+// One run: a point of the grid with every parameter resolved and checked.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/dtype.hpp"
+#include "base/value.hpp"
+#include "config/architecture.hpp"
+
+namespace hydrajob {
+
+enum class WorkloadKind { generate, attention };
+
+enum class Mode { hydragen, noshared, paged, noattention, automatic, vllm, vllm_notok };
+
+enum class L2State { cold, warm };
+
+// One level of a tree of shared segments: `nodes` segments of `length` tokens, spread evenly over the nodes above.
+struct TreeLevel {
+  std::int64_t nodes = 1;
+  std::int64_t length = 0;
+  bool operator==(const TreeLevel&) const = default;
+};
+
+struct RunSpec {
+  // Identity: every parameter that shapes the result, as the store keeps them.
+  Parameters parameters;
+  std::string id;           // digest of the parameters, the weights and the code; set by the plan
+
+  WorkloadKind workload = WorkloadKind::generate;
+  Mode mode = Mode::hydragen;
+  std::int64_t batch = 1;       // completions
+  std::int64_t prefix = 0;      // shared tokens: the total length along one path of `tree`
+  std::vector<TreeLevel> tree;  // root first; a plain prefix is one level of one node; empty: no prefix
+  std::int64_t suffix = 0;      // unique prompt tokens a sequence (generate), cached unique tokens (attention)
+  std::int64_t new_tokens = 0;  // generate only
+  int tensor_parallel = 1;
+  DType dtype = DType::bf16;
+  std::string device = "auto";  // "auto", "cpu", "cuda"
+
+  // generate: the model. `weights` is "random" or the path of a model file.
+  Architecture architecture;
+  std::string weights = "random";
+  std::uint64_t seed = 1;
+  double temperature = 0;
+  double top_p = 1;
+  std::int64_t prefill_chunk = 512;
+
+  // attention: the operation's shape (the whole, not one rank's).
+  std::int64_t n_heads = 0;
+  std::int64_t n_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  L2State l2 = L2State::cold;
+
+  // measurement
+  int warmup = 1;
+  int iterations = 5;
+  int max_iterations = 5;       // more than `iterations`: goes on until converged
+  double target_ci = 0.01;      // relative half-width of the median's 95 % interval
+  double timeout_s = 0;         // 0: none
+
+  std::string experiment;       // the configuration's name
+  std::string block;            // where in the configuration it came from: "configs/e2e-7b.yaml:12"
+};
+
+std::string to_string(Mode mode);
+
+}  // namespace hydrajob

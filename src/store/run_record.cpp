@@ -1,0 +1,1 @@
+#include "store/run_record.hpp"
