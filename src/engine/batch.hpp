@@ -12,14 +12,15 @@ struct TreeNode {
 };
 
 struct Sequence {
-  int node = -1;                     // the tree node it continues; -1: none (then the prompt must not be empty)
+  int node = -1;  // the tree node it continues; -1: none (then the prompt must not be empty)
   std::vector<std::int32_t> prompt;  // its own tokens, may be empty
 };
 
 struct Batch {
   std::vector<TreeNode> nodes;
   std::vector<Sequence> sequences;
-  std::int64_t new_tokens = 1;       // tokens to generate per sequence, the first one from the prompt's last logits
+  std::int64_t new_tokens =
+      1;  // tokens to generate per sequence, the first one from the prompt's last logits
 };
 
 }  // namespace hydrajob

@@ -1,5 +1,5 @@
-// The inference engine of one rank of a group: a Llama-family model, a KV cache with shared segments, generation.
-// The same code for every backend; it never times itself.
+// The inference engine of one rank of a group: a Llama-family model, a KV cache with shared segments,
+// generation. The same code for every backend; it never times itself.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,7 @@ struct GenerateOptions {
 
 // A rank's shard of a model, packed for its backend. Shared by all engines of a sweep that use it.
 class Model;
+std::size_t bytes_of(const Model& model);  // of all weights this rank holds
 std::shared_ptr<const Model> load_model(WeightSource& source, DType dtype, std::int64_t expected_rows,
                                         const EngineContext& context);
 

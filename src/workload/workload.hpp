@@ -21,8 +21,8 @@ struct WorkloadContext {
   EngineContext engine;
   ModelCache* models = nullptr;
   int threads = 1;
-  // Asked between samples, outside every timed interval: throws TimeLimit when the run's time is over, on all ranks of
-  // the group together. Collective.
+  // Asked between samples, outside every timed interval: throws TimeLimit when the run's time is over, on all
+  // ranks of the group together. Collective.
   std::function<void()> check_time;
 };
 
@@ -30,9 +30,11 @@ class Workload {
  public:
   virtual ~Workload() = default;
 
-  // Everything that can fail on one rank alone: loading, allocation. Errors thrown here are agreed on by the group.
+  // Everything that can fail on one rank alone: loading, allocation. Errors thrown here are agreed on by the
+  // group.
   virtual void prepare() = 0;
-  // Measures. Metrics and samples of the record are filled on the group's rank 0; on others the record is empty.
+  // Measures. Metrics and samples of the record are filled on the group's rank 0; on others the record is
+  // empty.
   virtual RunRecord measure() = 0;
 };
 

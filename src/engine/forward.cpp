@@ -1,0 +1,219 @@
+#include "engine/forward.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace hydrajob {
+namespace {
+
+template <class T>
+void put(Device& device, Buffer& buffer, const std::vector<T>& host) {
+  if (!host.empty()) device.copy_to_device(buffer.data(), host.data(), host.size() * sizeof(T));
+}
+
+}  // namespace
+
+KvCache::KvCache(const Model& model, std::int64_t tokens, bool present, Device& device)
+    : n_layers_(model.architecture.n_layers),
+      n_kv_heads_(model.n_kv_heads),
+      tokens_(tokens),
+      head_dim_(model.architecture.head_dim),
+      element_(size_of(model.dtype)) {
+  if (!present) return;
+  const std::int64_t elements = n_layers_ * 2 * n_kv_heads_ * tokens_ * head_dim_;
+  buffer_ = device.allocate(static_cast<std::size_t>(elements) * element_);
+}
+
+KvView KvCache::layer(std::int64_t index) const {
+  if (!buffer_) return {};
+  const std::size_t half = static_cast<std::size_t>(n_kv_heads_ * tokens_ * head_dim_) * element_;
+  auto* base = buffer_->as<std::byte>() + static_cast<std::size_t>(index) * 2 * half;
+  return {base, base + half, tokens_ * head_dim_, head_dim_};
+}
+
+void KvCache::copy(const CacheCopy& copy, Device& device) const {
+  if (!buffer_) return;
+  const std::size_t token_bytes = static_cast<std::size_t>(head_dim_) * element_;
+  auto* base = buffer_->as<std::byte>();
+  for (std::int64_t plane = 0; plane < n_layers_ * 2 * n_kv_heads_; ++plane) {
+    std::byte* head = base + static_cast<std::size_t>(plane * tokens_) * token_bytes;
+    device.copy_on_device(head + static_cast<std::size_t>(copy.to) * token_bytes,
+                          head + static_cast<std::size_t>(copy.from) * token_bytes,
+                          static_cast<std::size_t>(copy.tokens) * token_bytes);
+  }
+}
+
+Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits, bool share)
+    : model_(model), context_(context), share_(share) {
+  const Architecture& a = model.architecture;
+  const std::size_t element = size_of(model.dtype);
+  ids_ = allocate(limits.rows, sizeof(std::int32_t));
+  positions_ = allocate(limits.rows, sizeof(std::int32_t));
+  slots_ = allocate(limits.rows, sizeof(std::int64_t));
+  stream_row_ = allocate(limits.streams + 1, sizeof(std::int64_t));
+  own_first_ = allocate(limits.streams, sizeof(std::int64_t));
+  own_length_ = allocate(limits.streams, sizeof(std::int32_t));
+  segment_first_ = allocate(limits.segments, sizeof(std::int64_t));
+  segment_length_ = allocate(limits.segments, sizeof(std::int32_t));
+  segment_row_begin_ = allocate(limits.segments, sizeof(std::int64_t));
+  segment_row_end_ = allocate(limits.segments, sizeof(std::int64_t));
+
+  residual_ = allocate(limits.rows * a.hidden, sizeof(float));
+  delta_ = allocate(limits.rows * a.hidden, sizeof(float));
+  normed_ = allocate(std::max(limits.rows, limits.logits_rows) * a.hidden, element);
+  qkv_ = allocate(limits.rows * (model.n_heads + 2 * model.n_kv_heads) * a.head_dim, element);
+  q_ = allocate(limits.rows * model.n_heads * a.head_dim, element);
+  attended_ = allocate(limits.rows * model.n_heads * a.head_dim, element);
+  gate_up_ = allocate(limits.rows * 2 * model.intermediate, element);
+  gated_ = allocate(limits.rows * model.intermediate, element);
+  kept_residual_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
+  kept_delta_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
+  logits_ = allocate(limits.logits_rows * model.vocabulary.count(), sizeof(float));
+  workspace_ = allocate(static_cast<std::int64_t>(limits.attention_workspace), 1);
+
+  const RopeTable table = make_rope_table(a, limits.positions);
+  cosine_ = allocate(static_cast<std::int64_t>(table.cosine.size()), sizeof(float));
+  sine_ = allocate(static_cast<std::int64_t>(table.sine.size()), sizeof(float));
+  put(*context_.device, *cosine_, table.cosine);
+  put(*context_.device, *sine_, table.sine);
+  context_.device->synchronize();
+}
+
+std::unique_ptr<Buffer> Forward::allocate(std::int64_t elements, std::size_t element_bytes) {
+  const std::size_t bytes = static_cast<std::size_t>(std::max<std::int64_t>(elements, 1)) * element_bytes;
+  bytes_ += bytes;
+  return context_.device->allocate(bytes);
+}
+
+void Forward::upload(const Pass& pass) {
+  Device& device = *context_.device;
+  put(device, *ids_, pass.ids);
+  put(device, *positions_, pass.positions);
+  put(device, *slots_, pass.slots);
+  put(device, *stream_row_, pass.stream_row);
+  put(device, *own_first_, pass.own_first);
+  put(device, *own_length_, pass.own_length);
+  put(device, *segment_first_, pass.segment_first);
+  put(device, *segment_length_, pass.segment_length);
+  put(device, *segment_row_begin_, pass.segment_row_begin);
+  put(device, *segment_row_end_, pass.segment_row_end);
+}
+
+AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share) {
+  AttentionArgs args;
+  args.n_rows = pass.n_rows();
+  args.n_heads = model.n_heads;
+  args.n_kv_heads = model.n_kv_heads;
+  args.head_dim = model.architecture.head_dim;
+  args.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(args.head_dim)));
+  args.dtype = model.dtype;
+  args.n_streams = pass.n_streams();
+  args.stream_row = pass.stream_row.data();
+  args.own_first = pass.own_first.data();
+  args.own_length = pass.own_length.data();
+  args.n_segments = pass.n_segments();
+  args.segment_first = pass.segment_first.data();
+  args.segment_length = pass.segment_length.data();
+  args.segment_row_begin = pass.segment_row_begin.data();
+  args.segment_row_end = pass.segment_row_end.data();
+  args.share = share;
+  return args;
+}
+
+void Forward::run(const Pass& pass, const KvCache& cache) {
+  upload(pass);
+  AttentionArgs args = attention_shape(model_, pass, share_);
+  args.q = q_->data();
+  args.out = attended_->data();
+  args.stream_row = stream_row_->as<std::int64_t>();
+  args.own_first = own_first_->as<std::int64_t>();
+  args.own_length = own_length_->as<std::int32_t>();
+  args.segment_first = segment_first_->as<std::int64_t>();
+  args.segment_length = segment_length_->as<std::int32_t>();
+  args.segment_row_begin = segment_row_begin_->as<std::int64_t>();
+  args.segment_row_end = segment_row_end_->as<std::int64_t>();
+  args.workspace = workspace_->data();
+  args.workspace_bytes = workspace_->bytes();
+
+  const std::int64_t rows = pass.n_rows();
+  context_.kernels->embed(ids_->as<std::int32_t>(), model_.embedding->data(), model_.vocabulary.begin,
+                          model_.vocabulary.count(), residual_->as<float>(), rows, model_.architecture.hidden,
+                          model_.dtype, context_.device->stream());
+  sum_over_ranks(residual_->as<float>(), rows);
+  for (std::size_t i = 0; i < model_.layers.size(); ++i) {
+    layer(model_.layers[i], cache.layer(static_cast<std::int64_t>(i)), args, rows, i == 0);
+  }
+}
+
+void Forward::layer(const Layer& layer, const KvView& kv, const AttentionArgs& pass_args, std::int64_t rows,
+                    bool first) {
+  Kernels& kernels = *context_.kernels;
+  Stream& stream = context_.device->stream();
+  const Architecture& a = model_.architecture;
+  const DType dtype = model_.dtype;
+  const auto eps = static_cast<float>(a.rms_eps);
+  auto* residual = residual_->as<float>();
+  auto* delta = delta_->as<float>();
+  const bool attends = kv.k != nullptr;
+
+  kernels.add_rmsnorm(residual, first ? nullptr : delta, layer.attention_norm->data(), normed_->data(), rows,
+                      a.hidden, eps, dtype, stream);
+  kernels.linear(normed_->data(), *layer.qkv, qkv_->data(), dtype, rows, dtype, stream);
+  // Without attention its output is the rotated query: the paper's ceiling.
+  void* rotated = attends ? q_->data() : attended_->data();
+  kernels.rope_and_cache(qkv_->data(), positions_->as<std::int32_t>(), slots_->as<std::int64_t>(),
+                         cosine_->as<float>(), sine_->as<float>(), rotated, kv, rows, model_.n_heads,
+                         model_.n_kv_heads, a.head_dim, dtype, stream);
+  if (attends) {
+    AttentionArgs args = pass_args;
+    args.kv = kv;
+    kernels.attention(args, stream);
+  }
+  kernels.linear(attended_->data(), *layer.o, delta, DType::f32, rows, dtype, stream);
+  sum_over_ranks(delta, rows);
+
+  kernels.add_rmsnorm(residual, delta, layer.mlp_norm->data(), normed_->data(), rows, a.hidden, eps, dtype,
+                      stream);
+  kernels.linear(normed_->data(), *layer.gate_up, gate_up_->data(), dtype, rows, dtype, stream);
+  kernels.swiglu(gate_up_->data(), gated_->data(), rows, model_.intermediate, dtype, stream);
+  kernels.linear(gated_->data(), *layer.down, delta, DType::f32, rows, dtype, stream);
+  sum_over_ranks(delta, rows);
+}
+
+void Forward::sum_over_ranks(float* partial, std::int64_t rows) {
+  if (context_.group->size() == 1) return;
+  context_.group->all_reduce_sum(partial, rows * model_.architecture.hidden, DType::f32,
+                                 context_.device->stream());
+}
+
+void Forward::keep_wanted(const Pass& pass) {
+  const std::int64_t hidden = model_.architecture.hidden;
+  const std::size_t bytes = static_cast<std::size_t>(hidden) * sizeof(float);
+  for (const Pass::Wanted& row : pass.wanted) {
+    context_.device->copy_on_device(kept_residual_->as<float>() + row.target * hidden,
+                                    residual_->as<float>() + row.source * hidden, bytes);
+    context_.device->copy_on_device(kept_delta_->as<float>() + row.target * hidden,
+                                    delta_->as<float>() + row.source * hidden, bytes);
+  }
+}
+
+float* Forward::logits_of_kept(std::int64_t rows) {
+  return logits(kept_residual_->as<float>(), kept_delta_->as<float>(), rows);
+}
+
+float* Forward::logits_of_pass(std::int64_t rows) {
+  return logits(residual_->as<float>(), delta_->as<float>(), rows);
+}
+
+float* Forward::logits(float* residual, const float* delta, std::int64_t rows) {
+  Stream& stream = context_.device->stream();
+  context_.kernels->add_rmsnorm(residual, delta, model_.final_norm->data(), normed_->data(), rows,
+                                model_.architecture.hidden, static_cast<float>(model_.architecture.rms_eps),
+                                model_.dtype, stream);
+  context_.kernels->linear(normed_->data(), *model_.lm_head, logits_->data(), DType::f32, rows, model_.dtype,
+                           stream);
+  return logits_->as<float>();
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,91 @@
+// One pass of the transformer over rows of tokens: embedding, layers, final norm, logits of this rank's
+// vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "comm/communicator.hpp"
+#include "device/device.hpp"
+#include "engine/engine.hpp"
+#include "engine/layout.hpp"
+#include "engine/model.hpp"
+#include "engine/rope.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hydrajob {
+
+// The KV cache of one rank: (layers, 2, n_kv_heads, tokens, head_dim) in the model's dtype. No layers:
+// noattention.
+class KvCache {
+ public:
+  KvCache(const Model& model, std::int64_t tokens, bool present, Device& device);
+  KvView layer(std::int64_t index) const;
+  // Copies tokens of every layer and head within the cache.
+  void copy(const CacheCopy& copy, Device& device) const;
+  std::size_t bytes() const { return buffer_ ? buffer_->bytes() : 0; }
+
+ private:
+  std::int64_t n_layers_;
+  std::int64_t n_kv_heads_;
+  std::int64_t tokens_;
+  std::int64_t head_dim_;
+  std::size_t element_;
+  std::unique_ptr<Buffer> buffer_;
+};
+
+// The largest pass that a forward will see.
+struct ForwardLimits {
+  std::int64_t rows = 0;
+  std::int64_t streams = 0;
+  std::int64_t segments = 0;
+  std::int64_t logits_rows = 0;
+  std::int64_t positions = 0;
+  std::size_t attention_workspace = 0;
+};
+
+// The attention of a pass with the pass's own host arrays, no data: for sizing the workspace.
+AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share);
+
+class Forward {
+ public:
+  Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits, bool share);
+
+  // Computes the rows of a pass; k and v go to the cache. The residual stream stays for the functions below.
+  void run(const Pass& pass, const KvCache& cache);
+  // Keeps the pass's wanted rows for logits().
+  void keep_wanted(const Pass& pass);
+  // Logits of the rows kept so far (`rows` of them): (rows, local vocabulary) f32, valid until the next call.
+  float* logits_of_kept(std::int64_t rows);
+  // Logits of all rows of the last pass.
+  float* logits_of_pass(std::int64_t rows);
+
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
+  void upload(const Pass& pass);
+  void layer(const Layer& layer, const KvView& kv, const AttentionArgs& args, std::int64_t rows, bool first);
+  void sum_over_ranks(float* partial, std::int64_t rows);
+  float* logits(float* residual, const float* delta, std::int64_t rows);
+
+  const Model& model_;
+  EngineContext context_;
+  bool share_;
+  std::size_t bytes_ = 0;
+
+  // Of the pass, as in Pass.
+  std::unique_ptr<Buffer> ids_, positions_, slots_, stream_row_, own_first_, own_length_;
+  std::unique_ptr<Buffer> segment_first_, segment_length_, segment_row_begin_, segment_row_end_;
+  std::unique_ptr<Buffer> cosine_, sine_;  // (positions, head_dim / 2) f32
+  std::unique_ptr<Buffer> residual_,
+      delta_;                       // (rows, hidden) f32: the stream, and the last sublayer's addition
+  std::unique_ptr<Buffer> normed_;  // (rows, hidden)
+  std::unique_ptr<Buffer> qkv_, q_, attended_;          // (rows, …)
+  std::unique_ptr<Buffer> gate_up_, gated_;             // (rows, 2 intermediate), (rows, intermediate)
+  std::unique_ptr<Buffer> kept_residual_, kept_delta_;  // (logits rows, hidden) f32
+  std::unique_ptr<Buffer> logits_;                      // (logits rows, local vocabulary) f32
+  std::unique_ptr<Buffer> workspace_;
+};
+
+}  // namespace hydrajob

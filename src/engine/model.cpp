@@ -1,0 +1,132 @@
+#include "engine/model.hpp"
+
+#include <map>
+#include <new>
+#include <string>
+
+#include "base/error.hpp"
+#include "engine/engine.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Reads this rank's shards and hands them to the backend. One staging buffer, sized for the largest matrix.
+class Loader {
+ public:
+  Loader(WeightSource& source, DType dtype, std::int64_t expected_rows, const EngineContext& context)
+      : source_(source), dtype_(dtype), expected_rows_(expected_rows), context_(context) {
+    for (auto& tensor : tensors_of(source.architecture())) tensors_.emplace(tensor.name, tensor);
+  }
+
+  std::shared_ptr<Model> load() {
+    const Architecture& a = source_.architecture();
+    const std::string problem = split_problem(a, context_.group->size());
+    if (!problem.empty()) throw UsageError(a.name + ": " + problem);
+    auto model = std::make_shared<Model>();
+    model->architecture = a;
+    model->dtype = dtype_;
+    model->n_heads = shard("layers.0.attention.q").count() / a.head_dim;
+    model->n_kv_heads = shard("layers.0.attention.k").count() / a.head_dim;
+    model->intermediate = shard("layers.0.mlp.gate").count();
+    model->vocabulary = shard("embedding");
+    model->embedding = load_plain("embedding");
+    model->final_norm = load_plain("final_norm");
+    model->lm_head = load_columns({a.tied_embeddings ? "embedding" : "lm_head"});
+    for (std::int64_t i = 0; i < a.n_layers; ++i) model->layers.push_back(load_layer(i));
+    context_.device->synchronize();
+    return model;
+  }
+
+ private:
+  Layer load_layer(std::int64_t index) {
+    const std::string p = "layers." + std::to_string(index) + ".";
+    Layer layer;
+    layer.attention_norm = load_plain(p + "attention_norm");
+    layer.qkv = load_columns({p + "attention.q", p + "attention.k", p + "attention.v"});
+    layer.o = load_rows(p + "attention.o");
+    layer.mlp_norm = load_plain(p + "mlp_norm");
+    layer.gate_up = load_columns({p + "mlp.gate", p + "mlp.up"});
+    layer.down = load_rows(p + "mlp.down");
+    return layer;
+  }
+
+  const TensorInfo& info(const std::string& name) const { return tensors_.at(name); }
+
+  RowRange shard(const std::string& name) const {
+    return shard_of(info(name), source_.architecture(), context_.group->rank(), context_.group->size());
+  }
+
+  std::byte* staging(std::size_t bytes) {
+    if (bytes > staging_bytes_) {
+      staging_.reset(static_cast<std::byte*>(::operator new(bytes, page)));
+      staging_bytes_ = bytes;
+    }
+    return staging_.get();
+  }
+
+  std::unique_ptr<Buffer> load_plain(const std::string& name) {
+    const TensorInfo& tensor = info(name);
+    const RowRange rows = shard(name);
+    const std::size_t bytes = static_cast<std::size_t>(rows.count() * tensor.cols) * size_of(dtype_);
+    source_.read(tensor, rows, dtype_, staging(bytes));
+    auto buffer = context_.device->allocate(bytes);
+    context_.device->copy_to_device(buffer->data(), staging_.get(), bytes);
+    context_.device->synchronize();  // the staging buffer is used again
+    return buffer;
+  }
+
+  // Column-parallel matrices of one input, one after another: their product is computed at once.
+  std::unique_ptr<PackedWeight> load_columns(const std::vector<std::string>& names) {
+    const std::int64_t in = info(names.front()).cols;
+    std::int64_t out = 0;
+    for (const auto& name : names) out += shard(name).count();
+    std::byte* target = staging(static_cast<std::size_t>(out * in) * size_of(dtype_));
+    for (const auto& name : names) {
+      const RowRange rows = shard(name);
+      source_.read(info(name), rows, dtype_, target);
+      target += static_cast<std::size_t>(rows.count() * in) * size_of(dtype_);
+    }
+    return context_.kernels->pack(staging_.get(), WeightLayout::out_in, out, in, expected_rows_, dtype_);
+  }
+
+  std::unique_ptr<PackedWeight> load_rows(const std::string& name) {
+    const TensorInfo& tensor = info(name);
+    const RowRange rows = shard(name);
+    std::byte* target = staging(static_cast<std::size_t>(rows.count() * tensor.cols) * size_of(dtype_));
+    source_.read(tensor, rows, dtype_, target);
+    return context_.kernels->pack(target, WeightLayout::in_out, tensor.cols, rows.count(), expected_rows_,
+                                  dtype_);
+  }
+
+  // Page-aligned and not filled with zeros first: reads into other buffers run at half speed.
+  struct FreePages {
+    void operator()(std::byte* p) const { ::operator delete(p, page); }
+  };
+  static constexpr std::align_val_t page{4096};
+
+  WeightSource& source_;
+  DType dtype_;
+  std::int64_t expected_rows_;
+  EngineContext context_;
+  std::map<std::string, TensorInfo> tensors_;
+  std::unique_ptr<std::byte, FreePages> staging_;
+  std::size_t staging_bytes_ = 0;
+};
+
+}  // namespace
+
+std::size_t bytes_of(const Model& model) {
+  std::size_t sum = model.embedding->bytes() + model.final_norm->bytes() + model.lm_head->bytes();
+  for (const Layer& layer : model.layers) {
+    sum += layer.attention_norm->bytes() + layer.mlp_norm->bytes() + layer.qkv->bytes() + layer.o->bytes() +
+           layer.gate_up->bytes() + layer.down->bytes();
+  }
+  return sum;
+}
+
+std::shared_ptr<const Model> load_model(WeightSource& source, DType dtype, std::int64_t expected_rows,
+                                        const EngineContext& context) {
+  return Loader(source, dtype, expected_rows, context).load();
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,43 @@
+// Draws the next token of every row from logits that are split over the group: Gumbel-max over a
+// counter-based generator, so that every rank proposes the best of its own ids and all agree, and the tokens
+// are the same at every degree of tensor parallelism.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/engine.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob {
+
+class Sampler {
+ public:
+  // `vocabulary`: the ids of this rank. `sequence`: (rows) whose random numbers each row uses.
+  Sampler(const EngineContext& context, RowRange vocabulary, const std::vector<std::int32_t>& sequence,
+          const SamplingArgs& sampling);
+
+  // logits: (rows, vocabulary.count()) f32 on the device; step: of the generation, from 0. Every rank of the
+  // group gets the same (rows) ids. Collective.
+  std::vector<std::int32_t> draw(const float* logits, std::int32_t step);
+
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
+  const std::uint32_t* nucleus(const float* logits);
+  std::vector<std::int32_t> best_of_ranks();
+
+  EngineContext context_;
+  RowRange vocabulary_;
+  SamplingArgs sampling_;
+  std::int64_t rows_;
+  std::size_t bytes_ = 0;
+  std::unique_ptr<Buffer> sequence_, step_;  // (rows)
+  std::unique_ptr<Buffer> best_;             // (rows) values, then (rows) ids: one message
+  std::unique_ptr<Buffer> gathered_;         // (ranks) of best_
+  std::unique_ptr<Buffer> maximum_, key_, remaining_, histogram_;  // of the nucleus; absent without top-p
+};
+
+}  // namespace hydrajob

@@ -1,0 +1,200 @@
+#include "workload/attention.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bf16.hpp"
+#include "base/error.hpp"
+#include "base/philox.hpp"
+#include "engine/layout.hpp"
+#include "timing/recorder.hpp"
+#include "timing/statistics.hpp"
+#include "workload/generate.hpp"
+#include "workload/iterations.hpp"
+#include "workload/metrics.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Read between iterations where a cold cache is asked for: several times any last-level cache.
+constexpr std::int64_t flush_floats = 64 << 20;
+// Random values are repeated after this many: a prime, so that no row or head repeats another.
+constexpr std::int64_t pattern_elements = 1048583;
+
+class Attention final : public Workload {
+ public:
+  Attention(const PlannedRun& run, const WorkloadContext& context)
+      : run_(run), context_(context), device_(*context.engine.device) {}
+
+  void prepare() override {
+    const RunSpec& spec = run_.spec;
+    layout_ = make_layout(shape_of(spec), {spec.mode == Mode::noshared, spec.prefill_chunk});
+    // The layout's decode step adds a token of its own; here `suffix` is what stands in the cache.
+    for (std::int32_t& length : layout_.decode.own_length) --length;
+    args_.n_heads = spec.n_heads / spec.tensor_parallel;
+    args_.n_kv_heads = std::max<std::int64_t>(1, spec.n_kv_heads / spec.tensor_parallel);
+    args_.head_dim = spec.head_dim;
+    args_.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec.head_dim)));
+    args_.dtype = spec.dtype;
+    args_.n_rows = layout_.decode.n_rows();
+    args_.share = shares();
+    allocate_tensors();
+    place_tree();
+    const std::size_t workspace = context_.engine.kernels->attention_workspace(args_);
+    args_.workspace = hold(std::max<std::size_t>(workspace, 1)).data();
+    args_.workspace_bytes = workspace;
+    if (spec.l2 == L2State::cold) flush_ = random_buffer(flush_floats, DType::f32);
+    flushed_ = device_.allocate(sizeof(float));
+    device_.synchronize();
+  }
+
+  RunRecord measure() override {
+    Recorder recorder(device_, *context_.engine.group);
+    const auto judged = [](const std::vector<PhaseSample>& s) { return slowest_rank(s, "attention", false); };
+    const auto samples = repeat(
+        run_.spec, recorder, [&](std::int32_t i, bool warmup) { iterate(recorder, i, warmup); }, judged);
+    RunRecord record;
+    if (context_.engine.group->rank() != 0) return record;
+    add_statistics(record, "attention", "one attention operation", judged(samples));
+    add_samples(record, samples);
+    add_convergence(record, judged(samples), run_.spec.target_ci);
+    add_roofline(record, run_, context_.engine.ceilings, "attention", median(judged(samples)));
+    record.metrics["memory_used_bytes"] = {static_cast<double>(bytes_), "B", "memory held, one rank"};
+    return record;
+  }
+
+ private:
+  // The tree with its lengths; the tokens themselves do not matter here.
+  static Batch shape_of(const RunSpec& spec) {
+    RunSpec shape = spec;
+    shape.architecture.vocab = 1;
+    shape.new_tokens = 1;
+    return make_batch(shape);
+  }
+
+  bool shares() const {
+    if (run_.spec.mode != Mode::automatic) return run_.spec.mode != Mode::paged;
+    const Pass& pass = layout_.decode;
+    for (std::int64_t i = 0; i < pass.n_segments(); ++i) {
+      if (sharing_pays(pass.segment_row_end[i] - pass.segment_row_begin[i], pass.segment_length[i],
+                       args_.n_kv_heads, args_.head_dim, args_.dtype, context_.engine.ceilings)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void allocate_tensors() {
+    const std::int64_t head_elements = layout_.cache_tokens * args_.head_dim;
+    const std::int64_t q_elements = args_.n_rows * args_.n_heads * args_.head_dim;
+    args_.kv.k = keep(random_buffer(args_.n_kv_heads * head_elements, args_.dtype)).data();
+    args_.kv.v = keep(random_buffer(args_.n_kv_heads * head_elements, args_.dtype)).data();
+    args_.kv.head_stride = head_elements;
+    args_.kv.token_stride = args_.head_dim;
+    args_.q = keep(random_buffer(q_elements, args_.dtype)).data();
+    args_.out = hold(static_cast<std::size_t>(q_elements) * size_of(args_.dtype)).data();
+  }
+
+  void place_tree() {
+    const Pass& pass = layout_.decode;
+    args_.n_streams = pass.n_streams();
+    args_.n_segments = pass.n_segments();
+    args_.stream_row = upload(pass.stream_row);
+    args_.own_first = upload(pass.own_first);
+    args_.own_length = upload(pass.own_length);
+    args_.segment_first = upload(pass.segment_first);
+    args_.segment_length = upload(pass.segment_length);
+    args_.segment_row_begin = upload(pass.segment_row_begin);
+    args_.segment_row_end = upload(pass.segment_row_end);
+  }
+
+  void iterate(Recorder& recorder, std::int32_t iteration, bool warmup) {
+    context_.check_time();
+    if (flush_) {
+      context_.engine.kernels->row_max(flush_->as<float>(), flushed_->as<float>(), 1, flush_floats,
+                                       device_.stream());
+    }
+    device_.synchronize();
+    context_.engine.group->barrier();
+    const std::size_t interval = recorder.begin("attention", iteration, 0, warmup);
+    if (run_.spec.mode == Mode::noattention) {
+      device_.copy_on_device(args_.out, args_.q, q_bytes());
+    } else {
+      context_.engine.kernels->attention(args_, device_.stream());
+    }
+    recorder.end(interval);
+  }
+
+  std::size_t q_bytes() const {
+    return static_cast<std::size_t>(args_.n_rows * args_.n_heads * args_.head_dim) * size_of(args_.dtype);
+  }
+
+  // Uniform in (-sqrt 3, sqrt 3): variance 1, as the paper's normal values.
+  std::unique_ptr<Buffer> random_buffer(std::int64_t elements, DType dtype) {
+    const std::vector<std::byte> pattern = random_pattern(dtype);
+    const std::size_t bytes = static_cast<std::size_t>(elements) * size_of(dtype);
+    auto buffer = device_.allocate(std::max<std::size_t>(bytes, 1));
+    for (std::size_t at = 0; at < bytes; at += pattern.size()) {
+      device_.copy_to_device(buffer->as<std::byte>() + at, pattern.data(),
+                             std::min(pattern.size(), bytes - at));
+    }
+    device_.synchronize();  // the pattern leaves with this function
+    bytes_ += bytes;
+    return buffer;
+  }
+
+  std::vector<std::byte> random_pattern(DType dtype) {
+    std::vector<std::byte> pattern(static_cast<std::size_t>(pattern_elements) * size_of(dtype));
+    const PhiloxKey key = philox_key(run_.spec.seed);
+    ++patterns_;
+    for (std::int64_t i = 0; i < pattern_elements; ++i) {
+      const auto word = philox4x32({static_cast<std::uint32_t>(i), patterns_, 0, 0}, key)[0];
+      const float value = (2.0f * uniform_open(word) - 1.0f) * 1.7320508f;
+      if (dtype == DType::f32) {
+        reinterpret_cast<float*>(pattern.data())[i] = value;
+      } else {
+        reinterpret_cast<Bf16*>(pattern.data())[i] = Bf16(value);
+      }
+    }
+    return pattern;
+  }
+
+  Buffer& keep(std::unique_ptr<Buffer> buffer) {
+    buffers_.push_back(std::move(buffer));
+    return *buffers_.back();
+  }
+
+  Buffer& hold(std::size_t bytes) {
+    bytes_ += bytes;
+    return keep(device_.allocate(bytes));
+  }
+
+  template <class T>
+  const T* upload(const std::vector<T>& host) {
+    Buffer& buffer = hold(std::max<std::size_t>(host.size(), 1) * sizeof(T));
+    device_.copy_to_device(buffer.data(), host.data(), host.size() * sizeof(T));
+    return buffer.as<T>();
+  }
+
+  PlannedRun run_;
+  WorkloadContext context_;
+  Device& device_;
+  BatchLayout layout_;
+  AttentionArgs args_;
+  std::vector<std::unique_ptr<Buffer>> buffers_;
+  std::unique_ptr<Buffer> flush_;    // (flush_floats); absent where the cache stays warm
+  std::unique_ptr<Buffer> flushed_;  // (1)
+  std::uint32_t patterns_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Workload> make_attention_workload(const PlannedRun& run, const WorkloadContext& context) {
+  return std::make_unique<Attention>(run, context);
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,149 @@
+#include "workload/generate.hpp"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/philox.hpp"
+#include "timing/recorder.hpp"
+#include "timing/statistics.hpp"
+#include "workload/iterations.hpp"
+#include "workload/metrics.hpp"
+#include "workload/model_cache.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Token streams of a batch: numbered, so that the tree does not depend on the number of sequences.
+std::vector<std::int32_t> random_tokens(const RunSpec& spec, std::uint32_t stream, std::int64_t n) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(n));
+  const PhiloxKey key = philox_key(spec.seed);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(i), stream, 0x70726F6Du, 0}, key);
+    tokens[i] = static_cast<std::int32_t>(words[0] % static_cast<std::uint32_t>(spec.architecture.vocab));
+  }
+  return tokens;
+}
+
+class Generate final : public Workload {
+ public:
+  Generate(const PlannedRun& run, const WorkloadContext& context) : run_(run), context_(context) {}
+
+  void prepare() override {
+    const LoadedModel loaded = context_.models->load(run_.spec, context_.engine, context_.threads);
+    load_s_ = loaded.load_s;
+    engine_.emplace(loaded.model, context_.engine);
+    GenerateOptions options;
+    options.mode = run_.spec.mode;
+    options.prefill_chunk = run_.spec.prefill_chunk;
+    options.sampling = {static_cast<float>(run_.spec.temperature), static_cast<float>(run_.spec.top_p),
+                        run_.spec.seed};
+    engine_->prepare(make_batch(run_.spec), options);
+    memory_used_ = static_cast<double>(bytes_of(*loaded.model) + engine_->bytes_prepared());
+  }
+
+  RunRecord measure() override {
+    Recorder recorder(*context_.engine.device, *context_.engine.group);
+    const auto samples = repeat(
+        run_.spec, recorder, [&](std::int32_t i, bool warmup) { iterate(recorder, i, warmup); },
+        [&](const std::vector<PhaseSample>& s) { return judged(s); });
+    RunRecord record;
+    if (context_.engine.group->rank() == 0) fill(record, samples);
+    return record;
+  }
+
+ private:
+  // The time check stands between the steps, outside of every phase but the whole.
+  void iterate(Recorder& recorder, std::int32_t iteration, bool warmup) {
+    engine_->reset();
+    context_.check_time();
+    context_.engine.group->barrier();
+    const std::size_t total = recorder.begin("total", iteration, 0, warmup);
+    const std::size_t prefill = recorder.begin("prefill", iteration, 0, warmup);
+    engine_->prefill();
+    recorder.end(prefill);
+    for (std::int64_t step = 1; step < run_.spec.new_tokens; ++step) {
+      context_.check_time();
+      const std::size_t decode =
+          recorder.begin("decode_step", iteration, static_cast<std::int32_t>(step), warmup);
+      engine_->decode();
+      recorder.end(decode);
+    }
+    recorder.end(total);
+  }
+
+  std::vector<double> judged(const std::vector<PhaseSample>& samples) const {
+    if (run_.spec.new_tokens > 1) return decode_per_iteration(samples);
+    return slowest_rank(samples, "prefill", false);
+  }
+
+  void fill(RunRecord& record, const std::vector<PhaseSample>& samples) const {
+    const auto prefill = slowest_rank(samples, "prefill", false);
+    const auto step = slowest_rank(samples, "decode_step", false);
+    const auto total = slowest_rank(samples, "total", false);
+    const auto decode = decode_per_iteration(samples);
+    add_statistics(record, "prefill", "prefill of tree and prompts, first token drawn", prefill);
+    add_statistics(record, "decode_step", "one decode step", step);
+    add_statistics(record, "decode", "all decode steps of an iteration", decode);
+    add_statistics(record, "total", "prefill and all decode steps", total);
+    add_samples(record, samples);
+    add_convergence(record, judged(samples), run_.spec.target_ci);
+    add_throughput(record, prefill, decode, total);
+    add_roofline(record, run_, context_.engine.ceilings, "decode_step", median(step));
+    record.metrics["roofline.prefill_s"] = {run_.cost.prefill.roofline_s, "s",
+                                            "prefill at the machine's ceilings"};
+    record.metrics["memory_used_bytes"] = {memory_used_, "B", "memory held, one rank"};
+    record.metrics["load_s"] = {load_s_, "s", "loading the weights; 0 where they were loaded"};
+  }
+
+  void add_throughput(RunRecord& record, const std::vector<double>& prefill,
+                      const std::vector<double>& decode, const std::vector<double>& total) const {
+    if (run_.spec.new_tokens < 2) return;
+    const auto batch = static_cast<double>(run_.spec.batch);
+    const auto n = static_cast<double>(run_.spec.new_tokens);
+    record.metrics["decode_tokens_per_s"] = {batch * (n - 1) / median(decode), "1/s",
+                                             "batch (new_tokens - 1) / median of the sum of decode steps"};
+    record.metrics["paper_tokens_per_s"] = {batch * n / (median(total) - median(prefill)), "1/s",
+                                            "batch new_tokens / (T(new_tokens) - T(1)), as the paper counts"};
+  }
+
+  PlannedRun run_;
+  WorkloadContext context_;
+  std::optional<Engine> engine_;
+  double load_s_ = 0;
+  double memory_used_ = 0;
+};
+
+}  // namespace
+
+Batch make_batch(const RunSpec& spec) {
+  Batch batch;
+  batch.new_tokens = spec.new_tokens;
+  std::size_t above_begin = 0;
+  std::int64_t above = 0;
+  for (const TreeLevel& level : spec.tree) {
+    const std::size_t begin = batch.nodes.size();
+    for (std::int64_t i = 0; i < level.nodes; ++i) {
+      const int parent =
+          above == 0 ? -1 : static_cast<int>(above_begin + static_cast<std::size_t>(i * above / level.nodes));
+      const auto stream = static_cast<std::uint32_t>(batch.nodes.size());
+      batch.nodes.push_back({parent, random_tokens(spec, stream, level.length)});
+    }
+    above_begin = begin;
+    above = level.nodes;
+  }
+  const auto first_prompt = static_cast<std::uint32_t>(1) << 31;
+  for (std::int64_t s = 0; s < spec.batch; ++s) {
+    const int node =
+        above == 0 ? -1 : static_cast<int>(above_begin + static_cast<std::size_t>(s * above / spec.batch));
+    batch.sequences.push_back(
+        {node, random_tokens(spec, first_prompt + static_cast<std::uint32_t>(s), spec.suffix)});
+  }
+  return batch;
+}
+
+std::unique_ptr<Workload> make_generate_workload(const PlannedRun& run, const WorkloadContext& context) {
+  return std::make_unique<Generate>(run, context);
+}
+
+}  // namespace hydrajob

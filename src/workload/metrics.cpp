@@ -1,0 +1,81 @@
+#include "workload/metrics.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "timing/statistics.hpp"
+
+namespace hydrajob {
+
+void add_statistics(RunRecord& record, const std::string& name, const std::string& long_name,
+                    const std::vector<double>& seconds) {
+  if (seconds.empty()) return;
+  const auto add = [&](const std::string& suffix, double value, const std::string& unit,
+                       const std::string& what) {
+    record.metrics[name + "." + suffix] = Metric{value, unit, long_name + ", " + what};
+  };
+  add("median", median(seconds), "s", "median");
+  if (const auto interval = median_interval(seconds)) {
+    add("ci_lo", interval->first, "s", "lower end of the median's 95 % interval");
+    add("ci_hi", interval->second, "s", "upper end of the median's 95 % interval");
+  }
+  add("min", *std::min_element(seconds.begin(), seconds.end()), "s", "smallest sample");
+  add("max", *std::max_element(seconds.begin(), seconds.end()), "s", "largest sample");
+  add("p99", quantile(seconds, 0.99), "s", "99th percentile");
+  add("n", static_cast<double>(seconds.size()), "1", "number of samples");
+}
+
+void add_samples(RunRecord& record, const std::vector<PhaseSample>& samples) {
+  std::map<std::pair<std::string, bool>, SampleSeries> series;
+  for (const PhaseSample& sample : samples) {
+    SampleSeries& s = series[{sample.phase, sample.warmup}];
+    s.phase = sample.phase;
+    s.warmup = sample.warmup;
+    s.value.push_back(sample.seconds);
+    s.rank.push_back(sample.rank);
+    s.iteration.push_back(sample.iteration);
+    s.step.push_back(sample.step);
+  }
+  for (auto& [key, s] : series) record.samples.push_back(std::move(s));
+}
+
+void add_convergence(RunRecord& record, const std::vector<double>& seconds, double target) {
+  const Convergence c = convergence(seconds, target);
+  record.metrics["converged"] = {c.converged ? 1.0 : 0.0, "1",
+                                 "whether the median's interval is within target_ci"};
+  record.convergence = c.reason;
+}
+
+void add_roofline(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings, const std::string& name,
+                  double median_s) {
+  const RunCost& cost = run.cost;
+  const double roofline_s = cost.decode_step.roofline_s;
+  auto& m = record.metrics;
+  m["roofline." + name + "_s"] = {roofline_s, "s", "time of one " + name + " at the machine's ceilings"};
+  m["roofline_fraction"] = {median_s > 0 ? roofline_s / median_s : 0, "1",
+                            "roofline time over the measured median"};
+  m["predicted_s"] = {cost.predicted_s, "s", "predicted time of the run at the roofline"};
+  m["flops"] = {cost.iteration.flops, "FLOP", "floating-point operations of one iteration, one rank"};
+  m["bytes"] = {cost.iteration.bytes, "B", "bytes moved by one iteration, one rank"};
+  m["memory_planned_bytes"] = {cost.memory.total(), "B", "memory planned, one rank"};
+  m["ceiling.matmul_flops_per_s"] = {ceilings.matmul_flops_per_s, "FLOP/s",
+                                     "rate of one large product, one rank"};
+  m["ceiling.memory_bytes_per_s"] = {ceilings.memory_bytes_per_s, "B/s", "copy bandwidth, one rank"};
+}
+
+std::vector<double> decode_per_iteration(const std::vector<PhaseSample>& samples) {
+  std::map<std::pair<std::int32_t, std::int32_t>, double> slowest;
+  for (const PhaseSample& sample : samples) {
+    if (sample.phase != "decode_step" || sample.warmup) continue;
+    double& s = slowest[{sample.iteration, sample.step}];
+    s = std::max(s, sample.seconds);
+  }
+  std::map<std::int32_t, double> sums;
+  for (const auto& [key, seconds] : slowest) sums[key.first] += seconds;
+  std::vector<double> result;
+  for (const auto& [iteration, sum] : sums) result.push_back(sum);
+  return result;
+}
+
+}  // namespace hydrajob
