@@ -1,0 +1,152 @@
+"""The engine against llama_reference.py: logits and tokens in every mode, at several degrees, on random trees.
+
+  engine_test.py PROBE HYDRAJOB MPIEXEC            (run by ctest)
+"""
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+from llama_reference import Llama
+
+PROBE, HYDRAJOB, MPIEXEC = sys.argv[1:4]
+SEED = int(os.environ.get("HJ_TEST_SEED", random.SystemRandom().randrange(1 << 31)))
+MODES = ["hydragen", "noshared", "paged", "noattention", "auto"]
+ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+ARCHITECTURES = {
+    "plain": "n_layers: 3\nhidden: 64\nn_heads: 8\nn_kv_heads: 8\nintermediate: 176\nvocab: 301\n",
+    "grouped": "n_layers: 3\nhidden: 96\nn_heads: 8\nn_kv_heads: 2\nhead_dim: 16\nintermediate: 160\nvocab: 257\n"
+    "rope_theta: 500000\nrope_scaling:\n  kind: llama3\n  factor: 8\n  low_frequency_factor: 1\n"
+    "  high_frequency_factor: 4\n  original_max_positions: 64\n",
+    "tied": "n_layers: 2\nhidden: 64\nn_heads: 4\nn_kv_heads: 4\nintermediate: 128\nvocab: 128\n"
+    "tied_embeddings: true\nrope_scaling:\n  kind: linear\n  factor: 4\n",
+}
+
+
+class Batch:
+    """A random tree, depth 0 to 3, ragged, with empty nodes and prompts among it."""
+
+    def __init__(self, rng, vocab, new_tokens=5):
+        self.nodes, self.sequences, self.new_tokens = [], [], new_tokens
+        tokens = lambda low, high: [rng.randrange(vocab) for _ in range(rng.randint(low, high))]
+        self.nodes.append((-1, tokens(1, 40)))
+        for _ in range(rng.randint(0, 5)):
+            self.nodes.append((rng.randrange(-1, len(self.nodes)), tokens(0, 25)))
+        for _ in range(rng.randint(1, 9)):
+            node = rng.randrange(-1, len(self.nodes))
+            empty = self.path(node) and rng.random() < 0.5
+            self.sequences.append((node, [] if empty else tokens(1, 12)))
+
+    def path(self, node):
+        if node < 0:
+            return []
+        parent, own = self.nodes[node]
+        return self.path(parent) + own
+
+    def prompt(self, sequence):
+        node, own = self.sequences[sequence]
+        return self.path(node) + own
+
+    def write(self, path):
+        lines = [f"new_tokens {self.new_tokens}"]
+        lines += ["node " + " ".join(map(str, [p, *t])) for p, t in self.nodes]
+        lines += ["sequence " + " ".join(map(str, [n, *t])) for n, t in self.sequences]
+        path.write_text("\n".join(lines) + "\n")
+
+
+class EngineTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        print(f"HJ_TEST_SEED={SEED}")
+        cls.rng = random.Random(SEED)
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.path = Path(cls.folder.name)
+        for name, text in ARCHITECTURES.items():
+            (cls.path / f"{name}.yaml").write_text(f"name: {name}\nmax_positions: 512\nrms_eps: 1.0e-5\n" + text)
+            for dtype in ("f32", "bf16"):
+                subprocess.run(
+                    [HYDRAJOB, "make-model", cls.path / f"{name}.yaml", "-o", cls.path / f"{name}-{dtype}.h5",
+                     "--dtype", dtype, "--seed", str(SEED)],
+                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def run_probe(self, model, dtype, mode, batch, vocab, np_=1, chunk=16, temperature=0.0, top_p=1.0, seed=1):
+        batch.write(self.path / "batch.txt")
+        out = self.path / "out.bin"
+        command = [PROBE, self.path / f"{model}-{dtype}.h5", dtype, mode, str(chunk), str(temperature), str(top_p),
+                   str(seed), self.path / "batch.txt", out]
+        if np_ > 1:
+            command = [MPIEXEC, "--oversubscribe", "--bind-to", "none", "-np", str(np_)] + command
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        n, steps = len(batch.sequences), batch.new_tokens
+        words = np.fromfile(out, np.int32)
+        once = steps * n * vocab + n * steps
+        self.assertEqual(words.size, 2 * once)
+        np.testing.assert_array_equal(words[:once], words[once:], "reset() must give the same again")
+        logits = words[: steps * n * vocab].view(np.float32).reshape(steps, n, vocab)
+        return logits, words[steps * n * vocab : once].reshape(n, steps)
+
+    def reference(self, llama, batch, tokens, attends):
+        """(steps, sequences, vocab): the logits each of `tokens` was drawn from."""
+        rows = []
+        for s in range(len(batch.sequences)):
+            prompt = batch.prompt(s)
+            full = llama.logits(prompt + list(tokens[s][:-1]), attends)
+            rows.append(full[len(prompt) - 1 :])
+        return np.stack(rows, 1)
+
+    def check(self, model, dtype, np_, tolerance, modes=MODES):
+        llama = Llama(self.path / f"{model}-{dtype}.h5")
+        vocab = llama.a["vocab"]
+        batch = Batch(self.rng, vocab)
+        greedy = {}
+        for mode in modes:
+            with self.subTest(model=model, dtype=dtype, mode=mode, np=np_, seed=SEED):
+                logits, tokens = self.run_probe(model, dtype, mode, batch, vocab, np_, chunk=self.rng.randint(3, 64))
+                expected = self.reference(llama, batch, tokens, mode != "noattention")
+                error = np.linalg.norm(logits - expected) / np.linalg.norm(expected)
+                self.assertLess(error, tolerance)
+                np.testing.assert_array_equal(tokens, logits.argmax(-1).T)
+                if mode != "noattention":
+                    greedy[mode] = tokens
+        if dtype == "f32":
+            for tokens in greedy.values():
+                np.testing.assert_array_equal(tokens, next(iter(greedy.values())))
+        return batch, greedy
+
+    def test_f32(self):
+        for model in ARCHITECTURES:
+            for np_ in (1, 2, 4):
+                self.check(model, "f32", np_, 2e-5)
+
+    def test_bf16(self):
+        for model in ARCHITECTURES:
+            for np_ in (1, 4):
+                self.check(model, "bf16", np_, 2e-2, modes=["hydragen", "noshared"])
+
+    def test_tokens_are_the_same_at_every_degree(self):
+        llama = Llama(self.path / "grouped-f32.h5")
+        vocab = llama.a["vocab"]
+        for temperature, top_p in ((0.0, 1.0), (0.8, 1.0), (1.3, 0.7), (100.0, 1.0)):
+            batch = Batch(self.rng, vocab, new_tokens=8)
+            runs = {}
+            for np_, mode in ((1, "hydragen"), (2, "noshared"), (4, "paged"), (8, "hydragen")):
+                _, runs[np_] = self.run_probe("grouped", "f32", mode, batch, vocab, np_, temperature=temperature,
+                                              top_p=top_p, seed=SEED)
+            for np_, tokens in runs.items():
+                np.testing.assert_array_equal(tokens, runs[1], f"degree {np_}, temperature {temperature}, seed {SEED}")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
