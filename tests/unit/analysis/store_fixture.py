@@ -1,0 +1,111 @@
+"""Writes stores as docs/store.md describes them, with h5py and by hand, for the tests of the analysis."""
+
+import json
+
+import h5py
+import numpy as np
+
+INT_MISSING = np.iinfo(np.int64).min
+UNITS = {"s": ("median", "ci_lo", "ci_hi", "min", "max", "p99")}
+
+DEFAULTS = {
+    "attempt": 1, "status": "ok", "reason": "", "convergence": "", "experiment": "test", "group": 0, "first_rank": 0,
+    "started_unix_s": 1.7e9, "finished_unix_s": 1.7e9 + 60, "config": 0, "environment": 0,
+}
+
+
+def generate_run(mode, batch, prefix, decode_s=None, half_width=0.0, **others):
+    """A run of the workload generate; decode_s is the median of the sum of 9 decode steps (new_tokens 10)."""
+    run = {"param.workload": "generate", "param.mode": mode, "param.batch": batch, "param.prefix": prefix,
+           "param.tree": f"1x{prefix}", "param.suffix": 0, "param.new_tokens": 10, "param.model": "tiny",
+           "param.dtype": "f32", "param.device": "cpu", "param.tensor_parallel": 1, "param.warmup": 1}
+    if decode_s is not None:
+        run.update(_phase("decode", decode_s, half_width), **_phase("decode_step", decode_s / 9, half_width))
+        run.update({"decode_tokens_per_s": batch * 9 / decode_s, "roofline_fraction": 0.5, "converged": 1.0})
+    return {**run, **others}
+
+
+def attention_run(mode, batch, prefix, suffix, seconds=None, half_width=0.0, **others):
+    run = {"param.workload": "attention", "param.mode": mode, "param.batch": batch, "param.prefix": prefix,
+           "param.tree": "", "param.suffix": suffix, "param.n_heads": 32, "param.n_kv_heads": 32, "param.head_dim": 128,
+           "param.dtype": "bf16", "param.device": "cpu", "param.tensor_parallel": 1, "param.l2": "cold"}
+    if seconds is not None:
+        run.update(_phase("attention", seconds, half_width))
+        run.update({"roofline_fraction": 0.8, "converged": 1.0})
+    return {**run, **others}
+
+
+def _phase(name, median, half_width):
+    phase = {f"{name}.median": median, f"{name}.min": 0.9 * median, f"{name}.max": 1.2 * median,
+             f"{name}.p99": 1.1 * median, f"{name}.n": 10.0}
+    if half_width:
+        phase.update({f"{name}.ci_lo": median * (1 - half_width), f"{name}.ci_hi": median * (1 + half_width)})
+    return phase
+
+
+def samples_of(run, phase, values, ranks=1, warmup=False):
+    """Rows of one run: values[i] is step i of iteration 0; rank r takes (1 + r) times as long."""
+    return [{"phase": phase, "run": run, "rank": rank, "iteration": 0, "step": step, "warmup": int(warmup),
+             "value": value * (1 + rank)}
+            for rank in range(ranks) for step, value in enumerate(values)]
+
+
+def write_store(path, runs, samples=(), configs=("experiment: test\n",), environments=({"host": "node1"},),
+                version=1, file_format="hydrajob-store"):
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = file_format
+        file.attrs["schema_version"] = np.int64(version)
+        file.attrs["hydrajob_version"] = "0.1.0"
+        file.attrs["created_utc"] = "2025-01-01T00:00:00Z"
+        _write_runs(file.create_group("runs"), runs)
+        _write_samples(file.create_group("samples"), samples)
+        for name, texts in (("configs", configs), ("environments", [json.dumps(e) for e in environments])):
+            _write_column(file.create_group(name), "text", list(texts), name, "1")
+    return path
+
+
+def _write_runs(group, runs):
+    rows = [{"run": i, "run_id": f"{i:032x}", **DEFAULTS, **run} for i, run in enumerate(runs)]
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["run", "run_id", *DEFAULTS]
+    for name in columns:
+        values = [row.get(name) for row in rows]
+        _write_column(group, name, values, f"what {name} is", _unit(name))
+    scale = group["run"]
+    scale.make_scale("run")
+    for name in columns:
+        if name != "run":
+            group[name].dims[0].attach_scale(scale)
+
+
+def _unit(name):
+    if name == "decode_tokens_per_s":
+        return "1/s"
+    return "s" if name.endswith("_s") or name.rpartition(".")[2] in UNITS["s"] else "1"
+
+
+def _write_samples(group, samples):
+    for phase in dict.fromkeys(sample["phase"] for sample in samples):
+        own = [sample for sample in samples if sample["phase"] == phase]
+        phase_group = group.create_group(phase)
+        for name in ("value", "run", "rank", "iteration", "step", "warmup"):
+            _write_column(phase_group, name, [sample[name] for sample in own], name, "s" if name == "value" else "1")
+
+
+def _write_column(group, name, values, long_name, unit):
+    """One typed dataset; None becomes the value that its `missing_value` names."""
+    present = [value for value in values if value is not None]
+    if any(isinstance(value, str) for value in present) or not present and name in ("run_id", "text", "status"):
+        encoded = [(value or "").encode() for value in values]
+        dtype = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
+        data, missing = np.array(encoded, dtype=dtype), np.array(b"", dtype=dtype)
+    elif all(isinstance(value, int) for value in present):
+        data = np.array([INT_MISSING if value is None else value for value in values], dtype=np.int64)
+        missing = np.int64(INT_MISSING)
+    else:
+        data = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        missing = np.float64(np.nan)
+    dataset = group.create_dataset(name, data=data, dtype=data.dtype)
+    dataset.attrs["units"] = unit
+    dataset.attrs["long_name"] = long_name
+    if name.startswith("param."):
+        dataset.attrs["missing_value"] = missing
