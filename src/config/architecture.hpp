@@ -25,8 +25,8 @@ struct Architecture {
   std::int64_t hidden = 0;
   std::int64_t n_heads = 0;
   std::int64_t n_kv_heads = 0;
-  std::int64_t head_dim = 0;       // hidden / n_heads unless given
-  std::int64_t intermediate = 0;   // MLP width
+  std::int64_t head_dim = 0;      // hidden / n_heads unless given
+  std::int64_t intermediate = 0;  // MLP width
   std::int64_t vocab = 0;
   std::int64_t max_positions = 0;
   double rope_theta = 10000.0;
