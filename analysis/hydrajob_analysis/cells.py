@@ -24,13 +24,14 @@ class Quantity:
 
     name: str
     unit: str
-    phase: str  # whose samples show the distribution
+    phase: str   # whose samples show the distribution
+    sample: str  # what one of them is
     higher_is_better: bool
 
 
 QUANTITIES = {
-    "generate": Quantity("decode throughput", "tokens/s", "decode_step", True),
-    "attention": Quantity("attention time", "µs", "attention", False),
+    "generate": Quantity("decode throughput", "tokens/s", "decode_step", "decode step", True),
+    "attention": Quantity("attention time", "µs", "attention", "call", False),
 }
 
 
@@ -76,6 +77,8 @@ class Section:
 
 def make_sections(runs):
     """The sections of all workloads that have a quantity, in the order in which their first runs stand in the store."""
+    if runs.empty:
+        return []
     for name in ("workload", "mode", "batch"):
         if f"param.{name}" not in runs:
             raise StoreError(f"/runs has no column param.{name}")

@@ -4,13 +4,14 @@ Drawn off screen. Colours after Okabe and Ito, which colour-blind readers can te
 """
 
 from dataclasses import dataclass
+from itertools import cycle
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from . import numbers
 from .cells import BASELINE, CEILING
@@ -28,8 +29,10 @@ MODE_STYLE = {
 }
 SERIES_STYLE = list(MODE_STYLE.values())[1:] + [MODE_STYLE["noattention"]]
 
-FACET_WIDTH, FACET_HEIGHT, GAP_X, GAP_Y = 2.75, 2.1, 0.3, 0.62  # inches
-LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.15, 0.85, 0.55
+# Inches.
+FACET_WIDTH, FACET_HEIGHT, GAP_X, GAP_Y = 2.75, 2.1, 0.65, 0.62
+LEFT, RIGHT, BOTTOM = 0.75, 0.15, 0.55
+TITLE, LEGEND_LINE = 0.34, 0.2  # above the facets: their titles, and each line of the legend
 MAX_FACETS = 12
 MAX_POINTS = 400  # of one run in a strip
 MAX_ROWS = 30     # of one distribution plot
@@ -68,25 +71,29 @@ def line_plots(section, x):
     if not any(len(cells) > 1 for lines in series.values() for cells in lines.values()):
         return []
     facets = _evenly(list(series), MAX_FACETS)
-    figure, axes = _facets(len(facets))
+    missing = section.cells[section.cells["value"].isna()].to_dict("records")
+    crossed = any(_place(c, others) in facets for c in missing)
+    handles = _mode_handles(section, series, crossed)
+    figure, axes = _facets(len(facets), [handle.get_label() for handle in handles])
     values = [c["value"] for facet in facets for cells in series[facet].values() for c in cells]
     ticks = sorted({c[x] for lines in series.values() for cells in lines.values() for c in cells})
-    missing = section.cells[section.cells["value"].isna()].to_dict("records")
-    crossed = False
     for axis, facet in zip(axes, facets):
         for mode, cells in series[facet].items():
             _draw_line(axis, mode, cells, x, ticks)
-        own = [c for c in missing if tuple(c[o] for o in others) == facet]
-        crossed |= _draw_missing(axis, own, x)
+        _draw_missing(axis, [c for c in missing if _place(c, others) == facet], x)
         axis.set_title(_facet_title(section, others, facet), loc="left")
         _scale_x(axis, ticks + [c[x] for c in missing])
         _scale_y(axis, values)
     _label(figure, axes, f"{x} (tokens)" if x != "batch" else "batch (completions)", section)
-    _legend(figure, _mode_handles(section, series, crossed))
+    _legend(figure, handles)
     caption = f"{section.quantity.name.capitalize()} by {x}. Bars: 95 % interval of the median."
     if len(facets) < len(series):
         caption += f" {len(facets)} of {len(series)} panels, evenly chosen."
     return [Plot(f"{section.workload}-by-{x}", caption, figure)]
+
+
+def _place(cell, axes):
+    return tuple(cell[axis] for axis in axes)
 
 
 def _series(section, x, others):
@@ -97,7 +104,7 @@ def _series(section, x, others):
     facets = {}
     for cell in section.cells.to_dict("records"):
         if not (single and cell["mode"] == CEILING and len(section.modes()) > 1):
-            facets.setdefault(tuple(cell[other] for other in others), {})
+            facets.setdefault(_place(cell, others), {})
     for facet, lines in facets.items():
         for mode in section.modes():
             own = [c for c in cells if c["mode"] == mode and _in_facet(c, others, facet, single and mode == CEILING)]
@@ -116,8 +123,8 @@ def _draw_line(axis, mode, cells, x, ticks):
     places, values = [c[x] for c in cells], np.array([c["value"] for c in cells])
     bars = np.nan_to_num([[c["value"] - c["lo"] for c in cells], [c["hi"] - c["value"] for c in cells]])
     dashed = mode == CEILING
-    axis.errorbar(places, values, yerr=bars, color=colour, marker=marker, markersize=4, linewidth=1.3, capsize=2.5,
-                  elinewidth=1, linestyle="--" if dashed else "-", zorder=2 if dashed else 3)
+    axis.errorbar(places, values, yerr=bars, color=colour, marker=marker, linewidth=1.3, elinewidth=1, **_sizes(cells),
+                  linestyle="--" if dashed else "-", zorder=2 if dashed else 3)
     if dashed and x == "prefix" and len(cells) == 1 and len(ticks) > 1:
         axis.axhline(values[0], color=colour, linestyle="--", linewidth=1.3, zorder=2)
 
@@ -129,7 +136,6 @@ def _draw_missing(axis, cells, x):
         height = 0.035 + 0.055 * modes.index(cell["mode"])
         axis.plot([cell[x]], [height], marker="x", color=_style(cell["mode"])[0], markersize=5, linestyle="none",
                   transform=axis.get_xaxis_transform(), clip_on=False, zorder=4)
-    return bool(cells)
 
 
 def speedup_plots(section):
@@ -139,20 +145,20 @@ def speedup_plots(section):
     modes = [m for m in modes if any(c["mode"] == m for c in cells)]
     if not cells:
         return []
-    figure, axes = _facets(len(modes), width=4.2, height=2.8)
     groups = list(dict.fromkeys((c["batch"], c["prefix"]) for c in cells))
+    handles = [Line2D([], [], color=colour, marker=marker, markersize=4, label=f"batch {batch}, prefix {prefix}")
+               for (batch, prefix), (colour, marker) in zip(groups, cycle(SERIES_STYLE))]
+    figure, axes = _facets(len(modes), [handle.get_label() for handle in handles], width=4.4, height=2.8)
     for axis, mode in zip(axes, modes):
         own = [c for c in cells if c["mode"] == mode]
-        for group, style in zip(groups, _cycle(SERIES_STYLE)):
+        for group, style in zip(groups, cycle(SERIES_STYLE)):
             _draw_speedup(axis, [c for c in own if (c["batch"], c["prefix"]) == group], style)
         axis.axhline(1, color="#777777", linewidth=0.8)
         axis.set_title(mode, loc="left")
         _scale_x(axis, [c["suffix"] for c in cells])
         _scale_y(axis, [1, *(c["speedup"] for c in cells)])
     _label(figure, axes, "suffix (tokens)", None, f"speed-up over {BASELINE}")
-    _legend(figure, [Line2D([], [], color=style[0], marker=style[1], markersize=4,
-                            label=f"batch {batch}, prefix {prefix}")
-                     for (batch, prefix), style in zip(groups, _cycle(SERIES_STYLE))])
+    _legend(figure, handles)
     return [Plot(f"{section.workload}-speedup", f"Speed-up over {BASELINE} by suffix. Bars: what both 95 % intervals "
                  "allow.", figure)]
 
@@ -161,10 +167,15 @@ def _draw_speedup(axis, cells, style):
     values = np.array([c["speedup"] for c in cells])
     low, high = (np.array([c[f"speedup_{end}"] for c in cells]) for end in ("lo", "hi"))
     axis.errorbar([c["suffix"] for c in cells], values, yerr=np.nan_to_num([values - low, high - values]),
-                  color=style[0], marker=style[1], markersize=4, linewidth=1.3, capsize=2.5, elinewidth=1)
+                  color=style[0], marker=style[1], linewidth=1.3, elinewidth=1, **_sizes(cells))
 
 
-# Distributions: one row a run, every sample a dot, a box over the quartiles, a line from the 1st to the 99th percentile.
+def _sizes(cells):
+    """Of markers and caps: smaller where there are many."""
+    return {"markersize": 4, "capsize": 2.5} if len(cells) <= 16 else {"markersize": 2.5, "capsize": 0}
+
+
+# Distributions: one row a run, every sample a dot, a box over the quartiles, a line from the 5th to the 95th percentile.
 
 def distribution_plots(section, samples):
     own = _slowest_rank(samples, section)
@@ -196,35 +207,48 @@ def _limit_rows(cells, axis):
 
 
 def _distribution(section, rows, times, place, n_cells):
-    height = 0.24 * len(rows)
-    figure, (axis,) = _facets(1, width=6.9, height=height, left=1.75, top=0.5)
-    for y, cell in enumerate(rows):
-        _draw_distribution(axis, y, times[cell["run"]] * 1e3, _style(cell["mode"])[0])
+    figure, (axis,) = _facets(1, [], width=6.4, height=0.24 * len(rows), left=1.75, right=1.3)
+    relative = [times[cell["run"]] / np.median(times[cell["run"]]) for cell in rows]
+    for y, (cell, samples) in enumerate(zip(rows, relative)):
+        _draw_distribution(axis, y, samples, _style(cell["mode"])[0])
+        axis.text(1.015, y, f"{numbers.duration(np.median(times[cell['run']]))}, n {len(samples)}", va="center",
+                  fontsize=8, transform=axis.get_yaxis_transform())
     for y in range(1, len(rows)):
         if _row_place(rows[y]) != _row_place(rows[y - 1]):
             axis.axhline(y - 0.5, color="#bbbbbb", linewidth=0.6)
+    axis.axvline(1, color="#777777", linewidth=0.8, zorder=1)
     axis.set_yticks(range(len(rows)), [_row_label(section, cell, place) for cell in rows])
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.grid(False, axis="y")
     axis.tick_params(axis="y", length=0)
-    everything = np.concatenate([times[cell["run"]] for cell in rows]) * 1e3
-    _scale_time(axis, everything)
-    name = section.quantity.phase.replace("_", " ")
-    axis.set_xlabel(f"{name} (ms)")
+    _scale_relative(axis, np.concatenate(relative))
+    name = section.quantity.sample
+    axis.set_xlabel(f"{name} / its median")
     where = ", ".join(f"{key} {value}" for key, value in place.items())
-    axis.set_title(f"{where}: each {name}, slowest rank", loc="left")
-    caption = (f"Every {name} measured, {where}. Box: quartiles and median; line: 1st to 99th percentile; dots: samples"
-               f" (at most {MAX_POINTS} a run drawn).")
+    axis.set_title(f"{where}: every {name}, slowest rank", loc="left")
+    axis.text(1.015, 1.0, "median", transform=axis.transAxes, va="bottom", fontsize=8)
+    caption = (f"Every {name} relative to its run's median, {where}. Box: quartiles and median; line: 5th to 95th "
+               f"percentile; dots: samples (at most {MAX_POINTS} a run drawn).")
     if len(rows) < n_cells:
         caption += f" {len(rows)} of {n_cells} runs, evenly chosen."
     return Plot("-".join([section.workload, "distribution", *(f"{k}{v}" for k, v in place.items())]), caption, figure)
 
 
+def _scale_relative(axis, values):
+    low, high = np.min(values), np.max(values)
+    if low > 0 and high / low > 4:
+        axis.set_xscale("log", base=2)
+        _double(axis.xaxis, low, high)
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(8))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def _draw_distribution(axis, y, times, colour):
-    low, first, middle, third, high = np.percentile(times, [1, 25, 50, 75, 99])
+    low, first, middle, third, high = np.percentile(times, [5, 25, 50, 75, 95])
     dots = times[np.linspace(0, len(times) - 1, min(len(times), MAX_POINTS)).astype(int)]
     jitter = np.random.default_rng(0).uniform(-0.28, 0.28, len(dots))
-    axis.scatter(dots, y + jitter, s=5, color=colour, alpha=0.3, linewidths=0, zorder=2, rasterized=len(dots) > 100)
+    axis.scatter(dots, y + jitter, s=5, color=colour, alpha=0.35, linewidths=0, zorder=2, rasterized=len(dots) > 100)
     axis.plot([low, high], [y, y], color=colour, linewidth=1, zorder=3)
     axis.barh(y, third - first, left=first, height=0.56, facecolor="none", edgecolor=colour, linewidth=1.1, zorder=3)
     axis.plot([middle, middle], [y - 0.28, y + 0.28], color=colour, linewidth=2, solid_capstyle="butt", zorder=4)
@@ -245,11 +269,6 @@ def _style(mode):
     return MODE_STYLE.get(mode, ("#000000", "*"))
 
 
-def _cycle(styles):
-    while True:
-        yield from styles
-
-
 def _evenly(items, limit):
     """At most `limit` of the items, first and last among them."""
     if len(items) <= limit:
@@ -257,21 +276,36 @@ def _evenly(items, limit):
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, limit).round().astype(int))]
 
 
-def _facets(count, width=FACET_WIDTH, height=FACET_HEIGHT, left=LEFT, top=TOP):
-    """A figure and its axes, rows of at most three, placed in inches so that nothing overlaps at any count."""
-    columns = min(count, 3)
+def _facets(count, labels, width=FACET_WIDTH, height=FACET_HEIGHT, left=LEFT, right=RIGHT):
+    """A figure and its axes, in rows, placed in inches so that nothing overlaps; above them room for a legend."""
+    columns = _columns(count)
     lines = -(-count // columns)
-    total_width = max(left + columns * width + (columns - 1) * (GAP_X + 0.35) + RIGHT, 5.2)
+    total_width = max(left + columns * width + (columns - 1) * GAP_X + right, 5.2)
+    top = TITLE + LEGEND_LINE * _legend_lines(labels, total_width)
     total_height = top + lines * height + (lines - 1) * GAP_Y + BOTTOM
     figure = Figure(figsize=(total_width, total_height))
     FigureCanvasAgg(figure)
     axes = []
     for index in range(count):
         line, column = divmod(index, columns)
-        x = left + column * (width + GAP_X + 0.35)
+        x = left + column * (width + GAP_X)
         y = total_height - top - (line + 1) * height - line * GAP_Y
         axes.append(figure.add_axes((x / total_width, y / total_height, width / total_width, height / total_height)))
     return figure, axes
+
+
+def _columns(count):
+    return 2 if count in (2, 4) else min(count, 3)
+
+
+def _legend_lines(labels, width):
+    return -(-len(labels) // _legend_columns(labels, width)) if labels else 0
+
+
+def _legend_columns(labels, width):
+    """How many entries fit beside each other: each takes its line, the gap and about 0.07 inches a character."""
+    entry = 0.62 + 0.07 * max(map(len, labels))
+    return max(1, min(len(labels), int((width - LEFT) / entry)))
 
 
 def _facet_title(section, others, facet):
@@ -283,7 +317,7 @@ def _facet_title(section, others, facet):
 
 def _label(figure, axes, x_label, section, y_label=None):
     y_label = y_label or f"{section.quantity.name} ({section.quantity.unit})"
-    columns = min(len(axes), 3)
+    columns = _columns(len(axes))
     for index, axis in enumerate(axes):
         if index + columns >= len(axes):
             axis.set_xlabel(x_label)
@@ -292,10 +326,10 @@ def _label(figure, axes, x_label, section, y_label=None):
 
 
 def _legend(figure, handles):
-    """In one line above the facets, two where it is long."""
-    height = figure.get_figheight()
-    figure.legend(handles=handles, loc="upper left", ncol=min(len(handles), 4 if figure.get_figwidth() < 7 else 6),
-                  frameon=False, bbox_to_anchor=(0.3 / figure.get_figwidth(), 1 - 0.05 / height), borderaxespad=0,
+    width, height = figure.get_size_inches()
+    labels = [handle.get_label() for handle in handles]
+    figure.legend(handles=handles, loc="upper left", ncol=_legend_columns(labels, width), frameon=False,
+                  bbox_to_anchor=((LEFT - 0.05) / width, 1 - 0.06 / height), borderaxespad=0, borderpad=0,
                   columnspacing=1.4, handlelength=2.4)
 
 
@@ -334,25 +368,21 @@ def _geometric(values):
 
 
 def _scale_y(axis, values):
-    """From zero while the values lie within a factor of 8, else logarithmic in base 2."""
+    """From zero while the values lie within a factor of 8, else logarithmic."""
     low, high = min(values), max(values)
     if low > 0 and high / low > 8:
         axis.set_yscale("log", base=2)
-        axis.yaxis.set_major_locator(LogLocator(base=2, numticks=9))
-        axis.yaxis.set_minor_locator(NullLocator())
         axis.set_ylim(low / 2.2, high * 1.3)
+        _double(axis.yaxis, low / 2.2, high * 1.3)
     else:
         axis.set_ylim(0, high * 1.1)
         axis.yaxis.set_major_locator(MaxNLocator(6))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
-def _scale_time(axis, times):
-    low, high = np.min(times), np.max(times)
-    if low > 0 and high / low > 4:
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_locator(LogLocator(base=2, numticks=9))
-        axis.xaxis.set_minor_locator(NullLocator())
-    else:
-        axis.xaxis.set_major_locator(MaxNLocator(7))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.significant(value, digits=3)))
+def _double(axis, low, high):
+    """Ticks that double, or quadruple: … 500, 1,000, 2,000 …; below 30: … 0.5, 1, 2, 4 …"""
+    unit = 1000 if low >= 30 else 1
+    powers = np.arange(np.ceil(np.log2(low / unit)), np.floor(np.log2(high / unit)) + 1)
+    axis.set_major_locator(FixedLocator(unit * 2.0 ** powers[::1 + len(powers) // 9]))
+    axis.set_minor_locator(NullLocator())

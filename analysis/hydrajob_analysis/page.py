@@ -85,8 +85,8 @@ def _section(number, section, plots):
     lines = [plot for plot in plots if "distribution" not in plot.name]
     distributions = [plot for plot in plots if "distribution" in plot.name]
     parts = [f'<h2 id="section{number}">{html.escape(section.title())}</h2>', _setting(section)]
-    parts += [table.html() for table in summaries.grid_tables(section)]
     parts += [_figure(plot) for plot in lines]
+    parts += [table.html() for table in summaries.grid_tables(section)]
     parts.append(f"<h3>Every cell</h3>{summaries.result_table(section).html()}")
     if distributions:
         parts.append("<h3>Distribution of the samples</h3>")

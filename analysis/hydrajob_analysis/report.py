@@ -1,6 +1,7 @@
 """hydrajob-report: a store as tables on the terminal, and as a folder with an HTML report, tables and plots."""
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ EXIT_OK, EXIT_STORE = 0, 3  # docs/cli.md; argparse exits 2 for a wrong command 
 
 def main(arguments=None):
     options = _parse(arguments)
-    sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without UTF-8 shows "?" and goes on
+        sys.stdout.reconfigure(errors="replace")
     try:
         store = load(options.stores)
         sections = make_sections(store.runs)

@@ -106,9 +106,10 @@ def _grid_table(section, column, title, show):
     across = "mode" if section.workload == "attention" else "prefix"
     axes = ["batch", "prefix", "suffix"] if across == "mode" else ["batch", "suffix", "mode"]
     down = [axis for axis in axes if axis != "suffix" or section.cells[axis].nunique(dropna=False) > 1]
+    left_out = {"value": (), "speedup": (BASELINE, CEILING), "fraction": (CEILING,)}[column]
     rows, columns = {}, {}
     for cell in section.cells.to_dict("records"):
-        if cell["mode"] == {"speedup": BASELINE, "fraction": CEILING}.get(column):
+        if cell["mode"] in left_out:
             continue
         columns[cell[across]] = None
         text = "X" if pd.isna(cell["value"]) else show(cell[column])
@@ -124,6 +125,7 @@ def _grid_table(section, column, title, show):
         rows=[[*map(_axis_text, key), *(rows[key].get(v, "") for v in order)] for key in keys],
         left=frozenset(["mode"]) if across == "prefix" else frozenset(),
         breaks=frozenset(i for i in range(1, len(keys)) if keys[i][:outer] != keys[i - 1][:outer]),
+        notes=["X: no result; the reason stands below."] if any("X" in row.values() for row in rows.values()) else [],
     )
 
 

@@ -1,6 +1,10 @@
 """Writes stores as docs/store.md describes them, with h5py and by hand, for the tests of the analysis."""
 
 import json
+import tempfile
+import unittest
+import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +16,18 @@ DEFAULTS = {
     "attempt": 1, "status": "ok", "reason": "", "convergence": "", "experiment": "test", "group": 0, "first_rank": 0,
     "started_unix_s": 1.7e9, "finished_unix_s": 1.7e9 + 60, "config": 0, "environment": 0,
 }
+
+
+class StoreTest(unittest.TestCase):
+    """A folder of its own for each test; a warning is an error."""
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.enterContext(warnings.catch_warnings())
+        warnings.simplefilter("error")
+
+    def store(self, runs, name="store.h5", **others):
+        return write_store(self.folder / name, runs, **others)
 
 
 def generate_run(mode, batch, prefix, decode_s=None, half_width=0.0, **others):

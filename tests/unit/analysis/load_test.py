@@ -1,0 +1,156 @@
+"""load(): what the file holds arrives in the DataFrames, and a file that is no store is refused by name and reason."""
+
+import unittest
+
+import h5py
+import numpy as np
+import pandas as pd
+from store_fixture import StoreTest, attention_run, generate_run, samples_of, write_store
+
+from hydrajob_analysis import StoreError, load
+
+
+class Load(StoreTest):
+    def test_columns_types_and_missing_values(self):
+        path = self.store([generate_run("hydragen", 4, 128, 0.5, 0.01),
+                           attention_run("noshared", 8, 256, 16, status="failed", reason="nächster Versuch")])
+
+        runs = load(path).runs
+
+        self.assertEqual(list(runs["param.batch"]), [4, 8])
+        self.assertEqual(runs["param.batch"].dtype, np.int64)
+        self.assertEqual(runs["param.new_tokens"][0], 10)
+        self.assertIs(runs["param.new_tokens"][1], pd.NA)
+        self.assertEqual(runs["param.model"][0], "tiny")
+        self.assertIsNone(runs["param.model"][1])
+        self.assertEqual(runs["decode_step.median"][0], 0.5 / 9)
+        self.assertTrue(np.isnan(runs["decode_step.median"][1]))
+        self.assertEqual(runs["reason"][0], "")
+        self.assertEqual(runs["reason"][1], "nächster Versuch")
+        self.assertEqual(runs["store"][0], str(path))
+
+    def test_units_and_long_names_come_from_the_file(self):
+        runs = load(self.store([generate_run("hydragen", 4, 128, 0.5)])).runs
+
+        self.assertEqual(runs.attrs["units"]["decode_step.median"], "s")
+        self.assertEqual(runs.attrs["units"]["decode_tokens_per_s"], "1/s")
+        self.assertEqual(runs.attrs["long_name"]["param.batch"], "what param.batch is")
+
+    def test_samples_are_joined_with_their_runs(self):
+        runs = [generate_run("hydragen", 4, 128, 0.5), generate_run("noshared", 4, 128, 0.9)]
+        path = self.store(runs, samples=samples_of(1, "decode_step", [0.1, 0.2], ranks=2) +
+                          samples_of(0, "prefill", [0.3], warmup=True))
+
+        samples = load(path).samples
+
+        self.assertEqual(samples.attrs["units"], {"decode_step": "s", "prefill": "s"})
+        steps = samples[samples["phase"] == "decode_step"]
+        self.assertEqual(list(steps["value"]), [0.1, 0.2, 0.2, 0.4])
+        self.assertEqual(list(steps["rank"]), [0, 0, 1, 1])
+        self.assertEqual(set(steps["run_id"]), {f"{1:032x}"})
+        self.assertEqual(list(samples.loc[samples["phase"] == "prefill", "warmup"]), [True])
+
+    def test_several_stores_keep_their_runs_texts_and_samples_apart(self):
+        first = self.store([generate_run("hydragen", 4, 128, 0.5)], "a.h5", configs=("a",),
+                           samples=samples_of(0, "decode_step", [0.1]))
+        second = self.store([generate_run("hydragen", 4, 128, 0.5), attention_run("hydragen", 8, 64, 0, 1e-3)], "b.h5",
+                            configs=("b",), environments=({"host": "node2"},),
+                            samples=samples_of(1, "attention", [0.7]))
+
+        store = load([first, second])
+
+        self.assertEqual(list(store.runs["run"]), [0, 1, 2])
+        self.assertEqual(list(store.configs.loc[store.runs["config"], "text"]), ["a", "b", "b"])
+        self.assertEqual(list(store.environments.loc[store.runs["environment"], "env.host"]), ["node1", "node2", "node2"])
+        self.assertEqual(list(store.runs["param.n_heads"].dropna()), [32])
+        self.assertEqual(list(store.samples["run"]), [0, 2])
+        self.assertEqual(list(store.samples["store"]), [str(first), str(second)])
+
+    def test_environment_objects_are_flattened(self):
+        path = self.store([generate_run("hydragen", 4, 128, 0.5)],
+                          environments=({"cpu": {"model": "x", "flags": ["avx2"]}, "store": "y"},))
+
+        environment = load(path).environments.loc[0]
+
+        self.assertEqual(environment["env.cpu.model"], "x")
+        self.assertEqual(environment["env.cpu.flags"], '["avx2"]')
+        self.assertEqual(environment["env.store"], "y")
+        self.assertEqual(environment["store"], str(path))
+
+    def test_store_without_runs(self):
+        store = load(self.store([], configs=(), environments=()))
+
+        self.assertEqual(len(store.runs), 0)
+        self.assertEqual(len(store.samples), 0)
+
+
+class Refused(StoreTest):
+    def refusal(self, path):
+        with self.assertRaises(StoreError) as caught:
+            load(path).samples
+        self.assertIn(str(path), str(caught.exception))
+        return str(caught.exception)
+
+    def test_no_such_file(self):
+        self.assertIn("no such file", self.refusal(self.folder / "absent.h5"))
+
+    def test_not_hdf5(self):
+        path = self.folder / "text.h5"
+        path.write_text("mode,batch\n")
+        self.assertIn("not a readable HDF5 file", self.refusal(path))
+
+    def test_foreign_hdf5(self):
+        path = self.store([], file_format="hydrajob-model")
+        self.assertIn("format is 'hydrajob-model', expected 'hydrajob-store'", self.refusal(path))
+
+    def test_newer_schema(self):
+        self.assertIn("schema_version is 2, this package reads 1", self.refusal(self.store([], version=2)))
+
+    def changed(self, change):
+        path = self.store([generate_run("hydragen", 4, 128, 0.5)], samples=samples_of(0, "decode_step", [0.1]))
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return self.refusal(path)
+
+    def test_missing_column(self):
+        def change(file):
+            del file["runs/status"]
+        self.assertIn("/runs has no column status", self.changed(change))
+
+    def test_missing_unit(self):
+        def change(file):
+            del file["runs/decode_step.median"].attrs["units"]
+        self.assertIn("/runs/decode_step.median has no attribute 'units'", self.changed(change))
+
+    def test_columns_of_different_length(self):
+        def change(file):
+            del file["samples/decode_step/rank"]
+            file["samples/decode_step/rank"] = np.zeros(7, dtype=np.int64)
+        self.assertIn("/samples/decode_step/rank has shape (7,), expected (1,)", self.changed(change))
+
+    def test_unknown_status(self):
+        def change(file):
+            file["runs/status"][0] = b"?"
+        self.assertIn("/runs/status: '?', expected one of ok, failed", self.changed(change))
+
+    def test_index_outside(self):
+        def change(file):
+            file["samples/decode_step/run"][0] = 1
+        self.assertIn("/samples/decode_step/run points outside /runs (0..0)", self.changed(change))
+
+    def test_environment_that_is_not_json(self):
+        def change(file):
+            file["environments/text"][0] = b"host"
+        self.assertIn("/environments/text[0] is not JSON", self.changed(change))
+
+    def test_stores_that_disagree_on_a_unit(self):
+        first = self.store([generate_run("hydragen", 4, 128, 0.5)], "a.h5")
+        second = self.store([generate_run("hydragen", 4, 128, 0.5)], "b.h5")
+        with h5py.File(second, "r+") as file:
+            file["runs/decode.median"].attrs["units"] = "ms"
+        with self.assertRaisesRegex(StoreError, "b.h5: /runs/decode.median is in 'ms', in another store in 's'"):
+            load([first, second])
+
+
+if __name__ == "__main__":
+    unittest.main()
