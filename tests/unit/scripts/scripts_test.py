@@ -1,0 +1,125 @@
+"""scripts/: what is installed, by whom, and what is said where nothing can be done. Nothing is installed by this test:
+dpkg-query, apt-get, id and sudo are replaced by programs that write down how they were called.
+"""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+
+
+class InstallDependencies(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.log = self.folder / "log"
+        self.log.touch()
+        self.system("debian", "12")
+        self.tool("dpkg-query", 'for package; do :; done; grep -qx "$package" "$0.absent" 2>/dev/null || printf installed')
+        self.tool("apt-get", f'echo "apt-get $*" >> {self.log}; [ "$1" = update ] || echo "frontend $DEBIAN_FRONTEND" >> {self.log}')
+        self.tool("id", "echo 0")
+
+    def tool(self, name, body):
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def system(self, name, version):
+        (self.folder / "os-release").write_text(f'ID={name}\nVERSION_ID="{version}"\n')
+
+    def absent(self, *packages):
+        (self.folder / "dpkg-query.absent").write_text("".join(f"{package}\n" for package in packages))
+
+    def install(self, *arguments):
+        environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}",
+                       "HJ_OS_RELEASE": str(self.folder / "os-release")}
+        return subprocess.run([SCRIPTS / "install_dependencies", *arguments], env=environment, cwd="/",
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+    def test_nothing_missing_calls_nothing(self):
+        done = self.install("--tests")
+
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("nothing was missing", done.stdout)
+        self.assertEqual(self.log.read_text(), "")
+
+    def test_only_what_is_missing_is_installed_and_named(self):
+        self.system("ubuntu", "24.04")
+        self.absent("libdnnl-dev", "python3-h5py", "libgtest-dev")
+
+        done = self.install()
+
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 of ", done.stdout)
+        self.assertIn("\n  libdnnl-dev\n  python3-h5py\n", done.stdout)
+        self.assertEqual(self.log.read_text().splitlines(), [
+            "apt-get update -q",
+            "apt-get install -y -q --no-install-recommends libdnnl-dev python3-h5py", "frontend noninteractive"])
+
+    def test_packages_of_the_tests_and_of_slurm_are_asked_for_apart(self):
+        self.absent("libgtest-dev", "slurm-wlm")
+
+        self.assertIn("nothing was missing", self.install().stdout)
+        self.assertIn("\n  libgtest-dev\n  slurm-wlm\n", self.install("--tests").stdout)
+        without_slurm = self.install("--tests", "--no-slurm").stdout
+        self.assertIn("libgtest-dev", without_slurm)
+        self.assertNotIn("slurm-wlm", without_slurm)
+
+    def test_a_removed_package_with_its_settings_left_is_missing(self):
+        self.tool("dpkg-query", 'for package; do :; done; [ "$package" = cmake ] && printf config-files || printf installed')
+        self.assertIn("\n  cmake\n", self.install().stdout)
+
+    def test_sudo_where_not_root(self):
+        self.tool("id", "echo 1000")
+        self.tool("sudo", f'[ "$1" = -n ] || {{ echo "sudo $*" >> {self.log}; }}')
+        self.absent("cmake")
+
+        self.assertEqual(self.install().returncode, 0)
+        self.assertEqual(self.log.read_text().splitlines(), [
+            "sudo apt-get update -q",
+            "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends cmake"])
+
+    def test_neither_root_nor_sudo_tells_the_command(self):
+        self.tool("id", "echo 1000")
+        self.tool("sudo", "exit 1")
+        self.absent("cmake", "g++")
+
+        done = self.install()
+
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("apt-get update && apt-get install -y --no-install-recommends g++ cmake\n", done.stderr)
+        self.assertEqual(self.log.read_text(), "")
+
+    def test_another_system_gets_a_list(self):
+        self.system("fedora", "41")
+
+        done = self.install("--tests", "--no-slurm")
+
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for expected in ("this is fedora 41", "Open MPI", "oneDNN", "GoogleTest", "--no-install"):
+            self.assertIn(expected, done.stderr)
+        self.assertNotIn("munge", done.stderr)
+
+    def test_a_failed_installation_fails(self):
+        self.tool("apt-get", 'echo "E: Unable to locate package" >&2; exit 100')
+        self.absent("cmake")
+        self.assertEqual(self.install().returncode, 100)
+
+
+class CommandLines(unittest.TestCase):
+    def test_help_and_wrong_options(self):
+        for script in ("install_dependencies", "quickstart", "test"):
+            with self.subTest(script):
+                run = lambda option: subprocess.run([SCRIPTS / script, option], capture_output=True, text=True,  # noqa: E731
+                                                    cwd="/", check=False)
+                self.assertEqual(run("-h").returncode, 0)
+                self.assertIn(f"usage: scripts/{script}", run("-h").stdout)
+                wrong = run("--what")
+                self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
+                self.assertIn(f"usage: scripts/{script}", wrong.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
