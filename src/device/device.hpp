@@ -1,5 +1,5 @@
-// The processor that a rank computes on: its memory, its queue of work, its clock. One implementation a backend;
-// everything above sees this only. The CPU executes at once, so its stream has nothing to hold.
+// The processor that a rank computes on: its memory, its queue of work, its clock. One implementation a
+// backend; everything above sees this only. The CPU executes at once, so its stream has nothing to hold.
 #pragma once
 
 #include <cstddef>
@@ -66,9 +66,10 @@ enum class DeviceKind { cpu, cuda };
 
 struct DeviceRequest {
   DeviceKind kind = DeviceKind::cpu;
-  int local_rank = 0;      // within the node
-  int local_size = 1;      // ranks on the node
-  int threads = 1;         // CPU threads of this rank
+  int local_rank = 0;          // within the node
+  int local_size = 1;          // ranks on the node
+  int threads = 1;             // CPU threads of this rank
+  std::size_t memory_cap = 0;  // bytes that this rank may hold at most; 0: its share of what is available
 };
 
 // The one place that knows which backends were compiled in. Throws UsageError for one that was not.
