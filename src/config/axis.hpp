@@ -25,7 +25,7 @@ struct Axis {
 std::vector<std::int64_t> expand_range(std::string_view text, const Place& place);
 
 // One value of the parameter's type and range. Throws UsageError: "a.yaml:3:8: batch: 'abc': expected a whole
-// number, 1 or more".
+// number, from 1 to 16777216".
 Value parse_value(const ParameterInfo& info, std::string_view text, const Place& place);
 
 // Values of a scalar: one value, "a,b,c" or (integers) a range; "a,b,c" not for free text, whose commas are

@@ -94,7 +94,7 @@ Node parse_document(const std::string& text, const std::string& origin) {
 std::string describe(const Node& node) {
   switch (node.kind) {
     case Node::Kind::scalar:
-      return "'" + node.scalar + "'";
+      return fmt::format("'{}'", node.scalar);
     case Node::Kind::sequence:
       return "a list";
     case Node::Kind::map:

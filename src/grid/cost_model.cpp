@@ -1,1 +1,241 @@
 #include "grid/cost_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "grid/token_counts.hpp"
+
+namespace hydrajob {
+namespace {
+
+// What one rank (the first, whose share is the largest) holds of the model or of the operation.
+struct RankShape {
+  double n_layers = 1;
+  double hidden = 0;  // 0, as the next two: no model around the attention
+  double intermediate = 0;
+  double vocab = 0;
+  double n_heads = 0;
+  double n_kv_heads = 0;
+  double head_dim = 0;
+  double element = 0;  // bytes
+
+  double projection_weights() const {  // elements, of one layer
+    const double qkv = hidden * (n_heads + 2 * n_kv_heads) * head_dim;
+    return qkv + n_heads * head_dim * hidden + 3 * hidden * intermediate;
+  }
+  double kv_bytes() const { return n_layers * 2 * n_kv_heads * head_dim * element; }  // of one token
+};
+
+double share(std::int64_t whole, int degree) {
+  return std::ceil(static_cast<double>(whole) / static_cast<double>(degree));
+}
+
+RankShape shape_of(const RunSpec& spec) {
+  RankShape shape;
+  const int degree = spec.tensor_parallel;
+  shape.element = static_cast<double>(size_of(spec.dtype));
+  if (spec.workload == WorkloadKind::attention) {
+    shape.n_heads = share(spec.n_heads, degree);
+    shape.n_kv_heads = share(spec.n_kv_heads, degree);  // fewer than ranks: replicated, one each
+    shape.head_dim = static_cast<double>(spec.head_dim);
+    return shape;
+  }
+  const Architecture& a = spec.architecture;
+  shape.n_layers = static_cast<double>(a.n_layers);
+  shape.hidden = static_cast<double>(a.hidden);
+  shape.intermediate = share(a.intermediate, degree);
+  shape.vocab = share(a.vocab, degree);
+  shape.n_heads = share(a.n_heads, degree);
+  shape.n_kv_heads = share(a.n_kv_heads, degree);
+  shape.head_dim = static_cast<double>(a.head_dim);
+  return shape;
+}
+
+PhaseCost operator+(const PhaseCost& a, const PhaseCost& b) {
+  return {a.flops + b.flops, a.bytes + b.bytes, a.roofline_s + b.roofline_s};
+}
+
+PhaseCost operator*(double times, const PhaseCost& a) {
+  return {times * a.flops, times * a.bytes, times * a.roofline_s};
+}
+
+PhaseCost part(double flops, double bytes, const Ceilings& ceilings) {
+  const double compute_s = ceilings.matmul_flops_per_s > 0 ? flops / ceilings.matmul_flops_per_s : 0;
+  const double memory_s = ceilings.memory_bytes_per_s > 0 ? bytes / ceilings.memory_bytes_per_s : 0;
+  return {flops, bytes, std::max(compute_s, memory_s)};
+}
+
+// `auto` shares all segments as soon as it pays for one, as the engine does.
+bool shares(const RunSpec& spec, const RankShape& shape, const Ceilings& ceilings) {
+  if (spec.mode == Mode::hydragen) return true;
+  if (spec.mode != Mode::automatic) return false;
+  return std::any_of(spec.tree.begin(), spec.tree.end(), [&](const TreeLevel& level) {
+    return sharing_pays(spec.batch / level.nodes, level.length, static_cast<std::int64_t>(shape.n_kv_heads),
+                        static_cast<std::int64_t>(shape.head_dim), spec.dtype, ceilings);
+  });
+}
+
+class CostModel {
+ public:
+  CostModel(const RunSpec& spec, const Ceilings& ceilings)
+      : spec_(spec), ceilings_(ceilings), shape_(shape_of(spec)), shares_(shares(spec, shape_, ceilings)) {}
+
+  RunCost cost() const {
+    RunCost cost;
+    if (spec_.workload == WorkloadKind::generate) {
+      const std::int64_t steps = spec_.new_tokens - 1;  // the first token comes from the prefill
+      cost.prefill = prefill();
+      if (steps > 0) cost.decode_step = decode_step();
+      cost.iteration = cost.prefill + static_cast<double>(steps) * cost.decode_step;
+    } else {
+      cost.decode_step = operation();
+      cost.iteration = cost.decode_step;
+    }
+    cost.memory = memory();
+    cost.predicted_s = (static_cast<double>(spec_.warmup) + spec_.iterations) * cost.iteration.roofline_s;
+    return cost;
+  }
+
+ private:
+  SharedReads reads() const {
+    if (shares_) return SharedReads::once;
+    return spec_.mode == Mode::noshared ? SharedReads::own_copy : SharedReads::per_sequence;
+  }
+
+  // --- generate ---
+
+  PhaseCost prefill() const {
+    const TokenCounts counts = count_prefill(spec_, reads());
+    PhaseCost total = projections(counts) + head(static_cast<double>(first_logits_rows(spec_)));
+    total = total + sampling();
+    if (spec_.mode == Mode::noattention) return total;
+    return total + attention(counts) + part(0, 2 * counts.copied * shape_.kv_bytes(), ceilings_);
+  }
+
+  // The mean over steps 1 … new_tokens - 1; step i sees suffix + i own tokens, its own included.
+  PhaseCost decode_step() const {
+    const double own = static_cast<double>(spec_.suffix) + static_cast<double>(spec_.new_tokens) / 2;
+    const TokenCounts counts = count_step(spec_, reads(), own);
+    PhaseCost total = projections(counts) + head(static_cast<double>(spec_.batch)) + sampling();
+    if (spec_.mode != Mode::noattention) total = total + attention(counts);
+    return total;
+  }
+
+  PhaseCost projections(const TokenCounts& counts) const {
+    const double weights = shape_.n_layers * shape_.projection_weights();
+    return part(2 * counts.rows * weights, counts.passes * weights * shape_.element, ceilings_);
+  }
+
+  PhaseCost attention(const TokenCounts& counts) const {
+    const double flops = 4 * counts.seen * shape_.n_layers * shape_.n_heads * shape_.head_dim;
+    return part(flops, (counts.read + counts.rows) * shape_.kv_bytes(), ceilings_);
+  }
+
+  PhaseCost head(double rows) const {
+    const double weights = shape_.hidden * shape_.vocab;
+    return part(2 * rows * weights, weights * shape_.element + rows * shape_.vocab * sizeof(float),
+                ceilings_);
+  }
+
+  // One comparison a logit when greedy; scaling, two logarithms and a sum more for the Gumbel maximum. The
+  // nucleus reads the logits four times more: their maximum, and three passes of its radix select.
+  PhaseCost sampling() const {
+    const double logits = static_cast<double>(spec_.batch) * shape_.vocab;
+    const double flops = spec_.temperature > 0 ? 5 : 1;
+    const double passes = spec_.temperature > 0 && spec_.top_p < 1 ? 5 : 1;
+    return part(flops * passes * logits, passes * logits * sizeof(float), ceilings_);
+  }
+
+  // --- attention ---
+
+  // Queries in, outputs out, and the cache between; noattention copies the one to the other.
+  PhaseCost operation() const {
+    const double query_bytes =
+        static_cast<double>(spec_.batch) * shape_.n_heads * shape_.head_dim * shape_.element;
+    if (spec_.mode == Mode::noattention) return part(0, 2 * query_bytes, ceilings_);
+    const TokenCounts counts = count_step(spec_, reads(), static_cast<double>(spec_.suffix));
+    const double flops = 4 * counts.seen * shape_.n_heads * shape_.head_dim;
+    return part(flops, counts.read * shape_.kv_bytes() + 2 * query_bytes, ceilings_);
+  }
+
+  // --- memory ---
+
+  MemoryCost memory() const {
+    const bool generate = spec_.workload == WorkloadKind::generate;
+    const bool cached = !generate || spec_.mode != Mode::noattention;
+    MemoryCost memory;
+    if (generate) memory.weights = weight_bytes();
+    if (cached) memory.kv_cache = static_cast<double>(cache_tokens(spec_)) * shape_.kv_bytes();
+    memory.activations = generate ? activation_bytes() : operation_bytes();
+    if (spec_.mode != Mode::noattention) memory.workspace = workspace_bytes();
+    return memory;
+  }
+
+  // The embedding is looked up and the head multiplied with: two forms, also where they are tied.
+  double weight_bytes() const {
+    const double norms = (2 * shape_.n_layers + 1) * shape_.hidden;
+    const double tables = 2 * shape_.vocab * shape_.hidden;
+    return shape_.element * (shape_.n_layers * shape_.projection_weights() + norms + tables);
+  }
+
+  double activation_bytes() const {
+    const auto rows = static_cast<double>(largest_pass(spec_));
+    const auto batch = static_cast<double>(spec_.batch);
+    const auto first = static_cast<double>(first_logits_rows(spec_));
+    const double logits_rows = std::max(first, batch);
+    const double f32 = sizeof(float);
+    const double streams = 2 * shape_.hidden * f32;  // the residual stream and what a sublayer adds to it
+    const double heads = (2 * shape_.n_heads + shape_.n_heads + 2 * shape_.n_kv_heads) * shape_.head_dim;
+    double bytes = rows * (streams + shape_.element * (heads + 3 * shape_.intermediate));
+    bytes += std::max(rows, logits_rows) * shape_.hidden * shape_.element;
+    bytes += logits_rows * (streams + shape_.vocab * f32);
+    if (first != batch) bytes += batch * shape_.vocab * f32;  // one row a sequence, from shared ones
+    const auto positions = static_cast<double>(spec_.prefix + spec_.suffix + spec_.new_tokens);
+    return bytes + positions * shape_.head_dim * f32;  // rotary tables: cosine and sine
+  }
+
+  double operation_bytes() const {
+    const double queries =
+        static_cast<double>(spec_.batch) * shape_.n_heads * shape_.head_dim * shape_.element;
+    return 2 * queries + (spec_.l2 == L2State::cold ? static_cast<double>(l2_flush_bytes) : 0);
+  }
+
+  // Partial results of the parts that a row's attention is merged from: head_dim values and a log-sum-exp,
+  // f32.
+  double workspace_bytes() const {
+    const bool generate = spec_.workload == WorkloadKind::generate;
+    const auto rows = static_cast<double>(generate ? largest_pass(spec_) : spec_.batch);
+    const double parts = spec_.mode == Mode::noshared ? 1 : static_cast<double>(spec_.tree.size()) + 1;
+    return parts > 1 ? rows * parts * shape_.n_heads * (shape_.head_dim + 1) * sizeof(float) : 0;
+  }
+
+  const RunSpec& spec_;
+  const Ceilings& ceilings_;
+  RankShape shape_;
+  bool shares_;
+};
+
+}  // namespace
+
+RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings) {
+  return CostModel(spec, ceilings).cost();
+}
+
+bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,
+                  DType dtype, const Ceilings& ceilings, std::int64_t group_size) {
+  const auto readers = static_cast<double>(sequences);
+  const double heads = static_cast<double>(n_kv_heads);
+  const double dim = static_cast<double>(head_dim);
+  const double segment_bytes =
+      static_cast<double>(length) * 2 * heads * dim * static_cast<double>(size_of(dtype));
+  const double queries = readers * heads * static_cast<double>(group_size);
+  const double flops = 4 * queries * dim * static_cast<double>(length);
+  // Written by the part, read by the merge: head_dim values and a log-sum-exp a query, f32.
+  const double partial_bytes = 2 * queries * (dim + 1) * sizeof(float);
+  if (ceilings.memory_bytes_per_s <= 0) return readers * segment_bytes > segment_bytes + partial_bytes;
+  const double shared_s =
+      part(flops, segment_bytes, ceilings).roofline_s + part(0, partial_bytes, ceilings).roofline_s;
+  return part(flops, readers * segment_bytes, ceilings).roofline_s > shared_s;
+}
+
+}  // namespace hydrajob

@@ -1,4 +1,5 @@
-// What a run costs, from its shapes alone: FLOPs, bytes, memory, and the roofline time on a machine's ceilings.
+// What a run costs, from its shapes alone: FLOPs, bytes, memory, and the roofline time on a machine's
+// ceilings.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +9,17 @@
 
 namespace hydrajob {
 
-// Measured on the machine (timing/ceilings.hpp), or given in configs/machines/*.yaml. Of one rank, all ranks busy.
+// Measured on the machine (timing/ceilings.hpp), or given in configs/machines/*.yaml. Of one rank, all ranks
+// busy.
 struct Ceilings {
-  double matmul_flops_per_s = 0;      // one large product, of the run's dtype
-  double memory_bytes_per_s = 0;      // copy, bytes read plus bytes written
-  double memory_bytes = 0;            // what a rank may use
-  std::string origin;                 // "measured", or the file
+  double matmul_flops_per_s = 0;  // one large product, of the run's dtype
+  double memory_bytes_per_s = 0;  // copy, bytes read plus bytes written
+  double memory_bytes = 0;        // what a rank may use
+  std::string origin;             // "measured", or the file
 };
 
-// Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that cannot
-// overlap.
+// Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that
+// cannot overlap.
 struct PhaseCost {
   double flops = 0;
   double bytes = 0;
@@ -25,7 +27,7 @@ struct PhaseCost {
 };
 
 struct MemoryCost {
-  double weights = 0;    // bytes
+  double weights = 0;  // bytes
   double kv_cache = 0;
   double activations = 0;
   double workspace = 0;
@@ -37,14 +39,22 @@ struct RunCost {
   PhaseCost decode_step;  // the mean step (generate), or the one operation (attention)
   PhaseCost iteration;    // prefill and all decode steps
   MemoryCost memory;
-  double predicted_s = 0;  // the run whole: (warmup + iterations) iterations at the roofline, loading left out
+  double predicted_s =
+      0;  // the run whole: (warmup + iterations) iterations at the roofline, loading left out
 };
 
+// Counted from the shapes: products (2 FLOPs a multiplication), the attention's two, the LM head, sampling.
+// Bytes are what memory has to move: weights once a pass, keys and values read and written, logits;
+// activations stay in caches. What ceilings do not know (0) does not bound the time. mode vllm: as paged.
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 
-// `auto`: whether the shared segments are read once for all of their rows (hydragen) or once a sequence (paged).
-// rows: queries below the segment times group size; lengths in tokens.
+// Read before each iteration of the attention workload where l2 is cold: several times any last-level cache.
+constexpr std::int64_t l2_flush_bytes = std::int64_t{256} << 20;
+
+// `auto`: whether a shared segment of `length` tokens is read once for all `sequences` below it (hydragen) or
+// once a sequence (paged). Heads of one rank. Reading once moves less, but its partial results go through
+// memory once more. `group_size`: query heads a KV head.
 bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,
-                  DType dtype, const Ceilings& ceilings);
+                  DType dtype, const Ceilings& ceilings, std::int64_t group_size = 1);
 
 }  // namespace hydrajob

@@ -7,6 +7,7 @@
 
 #include "config/experiment.hpp"
 #include "grid/cost_model.hpp"
+#include "grid/expand.hpp"
 #include "grid/run_spec.hpp"
 
 namespace hydrajob {
@@ -18,22 +19,30 @@ struct PlannedRun {
 };
 
 struct PlanRequest {
-  int ranks = 1;                  // of the job
-  int ranks_per_node = 1;
-  Ceilings ceilings;
-  std::string code_digest;        // of the sources that shape a result
-  // Digest of a weights file without reading its tensors: "random:<seed>" is handled here, paths go through this.
+  int ranks = 1;            // of the job; 0: not known yet, every degree is taken
+  int ranks_per_node = 0;   // 0: not known
+  Ceilings ceilings;        // memory_bytes 0: not known, everything fits
+  std::string code_digest;  // of the sources that shape a result
+  // Digest of a weights file without reading its tensors; random weights are handled here.
   std::function<std::string(const std::string& path)> weights_digest;
+  ReadArchitecture weights_architecture;  // of a weights file; throws UsageError
+  std::vector<std::string> devices = {
+      "cpu"};                        // of this build and machine, the best first: `device: auto` takes it
   std::vector<std::string> only;     // "mode=hydragen,batch>=64": runs that match any; empty: all
   std::vector<std::string> exclude;  // runs that match none
 };
 
 struct Plan {
-  std::vector<PlannedRun> runs;  // grouped by degree (largest first) and weights, longest predicted first
+  // The degrees from the largest; within one, runs that share weights together, those of most predicted time
+  // first; within these, longest predicted first. Skipped runs are last.
+  std::vector<PlannedRun> runs;
+  std::vector<std::string> notes;  // what a person should know: ranks that idle, groups that span nodes
+
   int idle_ranks(int tensor_parallel, int ranks) const { return ranks % tensor_parallel; }
 };
 
-// Expands, validates and costs the whole grid. Throws UsageError on the first wrong point with its place.
+// Expands, validates and costs the whole grid. Throws UsageError on the first wrong point with its place, for
+// a run that two points ask for, and when `only` and `exclude` leave nothing.
 Plan make_plan(const Experiment& experiment, const PlanRequest& request);
 
 }  // namespace hydrajob

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/dtype.hpp"
@@ -19,7 +20,8 @@ enum class Mode { hydragen, noshared, paged, noattention, automatic, vllm, vllm_
 
 enum class L2State { cold, warm };
 
-// One level of a tree of shared segments: `nodes` segments of `length` tokens, spread evenly over the nodes above.
+// One level of a tree of shared segments: `nodes` segments of `length` tokens, spread evenly over the nodes
+// above.
 struct TreeLevel {
   std::int64_t nodes = 1;
   std::int64_t length = 0;
@@ -27,20 +29,21 @@ struct TreeLevel {
 };
 
 struct RunSpec {
-  // Identity: every parameter that shapes the result, as the store keeps them.
+  // Identity: every parameter that shapes the result, as the store keeps them; `prefix` also where a tree is
+  // given, `tree` where it is more than one segment.
   Parameters parameters;
-  std::string id;           // digest of the parameters, the weights and the code; set by the plan
+  std::string id;  // digest of the parameters, the weights and the code; set by the plan
 
   WorkloadKind workload = WorkloadKind::generate;
   Mode mode = Mode::hydragen;
   std::int64_t batch = 1;       // completions
   std::int64_t prefix = 0;      // shared tokens: the total length along one path of `tree`
   std::vector<TreeLevel> tree;  // root first; a plain prefix is one level of one node; empty: no prefix
-  std::int64_t suffix = 0;      // unique prompt tokens a sequence (generate), cached unique tokens (attention)
+  std::int64_t suffix = 0;  // unique prompt tokens a sequence (generate), cached unique tokens (attention)
   std::int64_t new_tokens = 0;  // generate only
   int tensor_parallel = 1;
   DType dtype = DType::bf16;
-  std::string device = "auto";  // "auto", "cpu", "cuda"
+  std::string device = "cpu";  // "cpu", "cuda": the plan has replaced "auto"
 
   // generate: the model. `weights` is "random" or the path of a model file.
   Architecture architecture;
@@ -59,14 +62,25 @@ struct RunSpec {
   // measurement
   int warmup = 1;
   int iterations = 5;
-  int max_iterations = 5;       // more than `iterations`: goes on until converged
-  double target_ci = 0.01;      // relative half-width of the median's 95 % interval
-  double timeout_s = 0;         // 0: none
+  int max_iterations = 5;   // more than `iterations`: goes on until converged
+  double target_ci = 0.01;  // relative half-width of the median's 95 % interval
+  double timeout_s = 0;     // 0: none
 
-  std::string experiment;       // the configuration's name
-  std::string block;            // where in the configuration it came from: "configs/e2e-7b.yaml:12"
+  std::string experiment;  // the configuration's name
+  std::string block;       // where in the configuration it came from: "configs/e2e-7b.yaml:12"
 };
 
 std::string to_string(Mode mode);
+Mode parse_mode(std::string_view name);  // throws UsageError
+std::string to_string(WorkloadKind workload);
+
+// "1x1024/4x128": levels root first, nodes x length. Throws UsageError that says what is wrong, without a
+// place; the nodes of each level must be a multiple of those of the level above.
+std::vector<TreeLevel> parse_tree(std::string_view text);
+std::string to_string(const std::vector<TreeLevel>& tree);
+
+// Tokens along one path from a root to a leaf, and of all nodes together.
+std::int64_t path_tokens(const std::vector<TreeLevel>& tree);
+std::int64_t tree_tokens(const std::vector<TreeLevel>& tree);
 
 }  // namespace hydrajob

@@ -1,0 +1,27 @@
+// From an experiment to its runs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/experiment.hpp"
+#include "grid/models.hpp"
+#include "grid/run_spec.hpp"
+
+namespace hydrajob {
+
+struct ExpandRequest {
+  ReadArchitecture weights_architecture;  // of a model file; throws UsageError
+  std::string auto_device = "cpu";        // what `device: auto` means here
+};
+
+// Calls `take` for every run of every block, in order, checked, with its parameters filled; ids are the
+// plan's. Throws UsageError on the first wrong point with its place.
+void expand(const Experiment& experiment, const ExpandRequest& request,
+            const std::function<void(RunSpec&&)>& take);
+
+// Every parameter that shapes the result and only those: not where the weights lie, not the time limit.
+Parameters identity_parameters(const RunSpec& spec);
+
+}  // namespace hydrajob
