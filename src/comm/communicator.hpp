@@ -1,5 +1,5 @@
-// What ranks do together: small control data and results of the host, and the collectives on device buffers inside
-// the computation (MPI on CPUs; the seam for NCCL on GPUs).
+// What ranks do together: small control data and results of the host, and the collectives on device buffers
+// inside the computation (MPI on CPUs; the seam for NCCL on GPUs).
 #pragma once
 
 #include <cstddef>
@@ -56,7 +56,9 @@ class Communicator {
 std::unique_ptr<Communicator> make_self_communicator();
 
 // True when every rank says so. Collective.
-inline bool all_true(Communicator& comm, bool mine) { return comm.all_reduce_min(mine ? 1.0 : 0.0) > 0.5; }
+inline bool all_true(Communicator& comm, bool mine) {
+  return comm.all_reduce_min(mine ? 1.0 : 0.0) > 0.5;
+}
 
 // The first message in rank order of those ranks whose `error` is not empty; empty when none is. Collective.
 // Ranks agree on a failure with this before the next collective, so that none waits for one that gave up.

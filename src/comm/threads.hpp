@@ -1,15 +1,21 @@
 // How many CPU threads each rank of a node gets.
 #pragma once
 
+#include <string>
+
 #include "comm/communicator.hpp"
 
 namespace hydrajob {
 
-// The cores this process may run on (its affinity mask), divided by the ranks of the node whose masks overlap its own;
-// at least 1. `asked` > 0 is taken as it is; so is OMP_NUM_THREADS. Collective over the node's ranks.
+// The cores this process may run on (its affinity mask), divided by the ranks of the node whose masks overlap
+// its own; at least 1. `asked` > 0 is taken as it is; so is OMP_NUM_THREADS. Collective over the node's
+// ranks.
 int threads_per_rank(Communicator& node, int asked);
 
 // Cores in this process's affinity mask.
 int cores_available();
+
+// They, as "0-3,8": for provenance. Empty where the system does not say.
+std::string affinity_list();
 
 }  // namespace hydrajob

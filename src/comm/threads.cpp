@@ -1,0 +1,76 @@
+#include "comm/threads.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <sched.h>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <fmt/format.h>
+
+namespace hydrajob {
+namespace {
+
+// One character a core, '1' where this process may run; empty where the system does not say.
+std::string affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return {};
+  std::string cores(CPU_SETSIZE, '0');
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) cores[static_cast<std::size_t>(i)] = '1';
+  }
+  return cores;
+}
+
+bool overlap(const std::string& a, const std::string& b) {
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (a[i] == '1' && b[i] == '1') return true;
+  }
+  return false;
+}
+
+// The first number of OMP_NUM_THREADS ("4" or "4,2"), 0 when unset or no number.
+int asked_by_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  int threads = 0;
+  if (text) std::from_chars(text, text + std::string_view(text).size(), threads);
+  return threads;
+}
+
+}  // namespace
+
+int cores_available() {
+  const std::string cores = affinity();
+  const auto count = std::count(cores.begin(), cores.end(), '1');
+  if (count > 0) return static_cast<int>(count);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string affinity_list() {
+  const std::string cores = affinity();
+  std::string list;
+  for (std::size_t i = 0; i < cores.size(); ++i) {
+    if (cores[i] == '0') continue;
+    std::size_t last = i;
+    while (last + 1 < cores.size() && cores[last + 1] == '1') ++last;
+    if (!list.empty()) list += ",";
+    list += std::to_string(i);
+    if (last > i) list += fmt::format("-{}", last);
+    i = last;
+  }
+  return list;
+}
+
+int threads_per_rank(Communicator& node, int asked) {
+  const std::string mine = affinity();
+  int sharers = 0;
+  for (const std::string& theirs : node.all_gather(mine)) sharers += overlap(mine, theirs) ? 1 : 0;
+  if (asked > 0) return asked;
+  if (const int threads = asked_by_environment(); threads > 0) return threads;
+  return std::max(1, cores_available() / std::max(1, sharers));
+}
+
+}  // namespace hydrajob
