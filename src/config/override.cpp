@@ -46,11 +46,19 @@ void take_out(Node& owner, const std::string& list_key, const std::string& key) 
   if (list->entries.empty() && list->items.empty()) owner.erase(list_key);
 }
 
+// Rules that have nothing left to set go.
 void take_out_of_rules(Node& layer, const std::string& key) {
   Node* rules = layer.find("when");
   if (rules == nullptr) return;
-  for (Node& rule : rules->items) take_out(rule, "set", key);
-  std::erase_if(rules->items, [](const Node& rule) { return rule.is_map() && rule.find("set") == nullptr; });
+  const auto sets_nothing = [&](Node& rule) {
+    take_out(rule, "set", key);
+    return rule.is_map() && rule.find("set") == nullptr;
+  };
+  if (rules->is_map()) {
+    if (sets_nothing(*rules)) layer.erase("when");
+    return;
+  }
+  std::erase_if(rules->items, sets_nothing);
   if (rules->items.empty()) layer.erase("when");
 }
 

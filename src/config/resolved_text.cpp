@@ -1,6 +1,9 @@
 #include "config/resolved_text.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
@@ -8,12 +11,13 @@
 namespace hydrajob {
 namespace {
 
-void emit_value(YAML::Emitter& out, const Value& value) {
-  // "${" would be read as a variable.
-  std::string text = to_string(value);
+// "${" would be read as a variable.
+std::string escaped(std::string text) {
   for (std::size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) text.insert(at, "$");
-  out << text;
+  return text;
 }
+
+void emit_value(YAML::Emitter& out, const Value& value) { out << escaped(to_string(value)); }
 
 void emit_axis(YAML::Emitter& out, const Axis& axis) {
   out << YAML::Key << axis.parameter << YAML::Value;
@@ -32,7 +36,7 @@ void emit_axes(YAML::Emitter& out, const std::vector<Axis>& axes) {
 void emit_conditions(YAML::Emitter& out, const Conditions& conditions) {
   out << YAML::BeginMap;
   for (const Condition& condition : conditions) {
-    out << YAML::Key << condition.parameter << YAML::Value << value_text(condition);
+    out << YAML::Key << condition.parameter << YAML::Value << escaped(value_text(condition));
   }
   out << YAML::EndMap;
 }
@@ -55,7 +59,7 @@ void emit_defaults(YAML::Emitter& out, const Block& block) {
 
 void emit_block(YAML::Emitter& out, const Block& block) {
   out << YAML::BeginMap;
-  if (!block.name.empty()) out << YAML::Key << "name" << YAML::Value << block.name;
+  if (!block.name.empty()) out << YAML::Key << "name" << YAML::Value << escaped(block.name);
   out << YAML::Key << "workload" << YAML::Value << block.workload;
   emit_defaults(out, block);
   for (const Axis& axis : block.axes) emit_axis(out, axis);
@@ -88,8 +92,8 @@ void emit_block(YAML::Emitter& out, const Block& block) {
 std::string resolved_text(const Experiment& experiment) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  out << YAML::Key << "name" << YAML::Value << experiment.name;
-  out << YAML::Key << "store" << YAML::Value << experiment.store.string();
+  out << YAML::Key << "name" << YAML::Value << escaped(experiment.name);
+  out << YAML::Key << "store" << YAML::Value << escaped(experiment.store.string());
   out << YAML::Key << "blocks" << YAML::Value << YAML::BeginSeq;
   for (const Block& block : experiment.blocks) emit_block(out, block);
   out << YAML::EndSeq << YAML::EndMap;
