@@ -81,7 +81,7 @@ def _notes(section, reasons):
     notes = [f"[{number}] {status.replace('_', ' ')}: {reason}" for (status, reason), number in reasons.items()]
     cells = section.cells
     if (cells["converged"] == 0).any():
-        notes.append("~ the interval is wider than the configuration's target_ci: not converged")
+        notes.append("~ not converged: the interval is wider than target_ci asks for, or there are fewer than 6 samples")
     if cells["ceiling_prefix"].notna().any():
         prefixes = ", ".join(f"{p:.0f}" for p in sorted(set(cells["ceiling_prefix"].dropna())))
         notes.append(f"* {CEILING} does not depend on the prefix: its run at prefix {prefixes} stands for this one")

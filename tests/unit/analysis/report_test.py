@@ -32,7 +32,7 @@ batch  prefix  mode             tokens/s  95 % interval  × noshared  of noatten
     4     256  noshared     skipped [1]
 
 [1] skipped: needs 212 GiB, has 139 GiB
-~ the interval is wider than the configuration's target_ci: not converged
+~ not converged: the interval is wider than target_ci asks for, or there are fewer than 6 samples
 * noattention does not depend on the prefix: its run at prefix 128 stands for this one
 
 Not measured
@@ -118,6 +118,7 @@ class Report(StoreTest):
         for expected in ("needs 212 GiB, has 139 GiB", "a &lt; b &amp; c", "mode: &lt;all&gt;", "gpu.name", "node1",
                          "6 runs: 4 ok, 1 failed, 1 skipped"):
             self.assertIn(expected, text)
+        self.assertNotIn("a < b", text)
 
     def test_files_beside_the_page(self):
         self.run_main(self.write_quick(), "-o", self.folder / "out")
