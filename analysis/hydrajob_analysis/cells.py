@@ -71,6 +71,12 @@ class Section:
     def modes(self):
         return sorted(self.cells["mode"].unique(), key=mode_rank)
 
+    def varies(self, axis):
+        """Whether cells differ in it. A tree that follows from the prefix is not one that varies."""
+        if axis == "tree":
+            return len(self.cells[["prefix", "tree"]].drop_duplicates()) > self.cells["prefix"].nunique(dropna=False)
+        return self.cells[axis].nunique(dropna=False) > 1
+
     def measured(self):
         return self.cells[self.cells["value"].notna()]
 

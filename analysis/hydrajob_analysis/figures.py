@@ -66,7 +66,8 @@ def section_plots(section, samples):
 # Lines: a facet for each combination of the other axes, a line a mode.
 
 def line_plots(section, x):
-    others = [axis for axis in ("batch", "prefix", "tree", "suffix") if axis not in (x, "tree" if x == "prefix" else x)]
+    others = [axis for axis in ("batch", "prefix", "tree", "suffix") if axis != x and
+              (axis != "tree" or section.varies("tree"))]
     series = _series(section, x, others)
     if not any(len(cells) > 1 for lines in series.values() for cells in lines.values()):
         return []
@@ -145,14 +146,15 @@ def speedup_plots(section):
     modes = [m for m in modes if any(c["mode"] == m for c in cells)]
     if not cells:
         return []
-    groups = list(dict.fromkeys((c["batch"], c["prefix"]) for c in cells))
-    handles = [Line2D([], [], color=colour, marker=marker, markersize=4, label=f"batch {batch}, prefix {prefix}")
-               for (batch, prefix), (colour, marker) in zip(groups, cycle(SERIES_STYLE))]
+    axes_apart = ("batch", "prefix", "tree")
+    groups = list(dict.fromkeys(_place(c, axes_apart) for c in cells))
+    handles = [Line2D([], [], color=colour, marker=marker, markersize=4, label=_facet_title(section, axes_apart, group))
+               for group, (colour, marker) in zip(groups, cycle(SERIES_STYLE))]
     figure, axes = _facets(len(modes), [handle.get_label() for handle in handles], width=4.4, height=2.8)
     for axis, mode in zip(axes, modes):
         own = [c for c in cells if c["mode"] == mode]
         for group, style in zip(groups, cycle(SERIES_STYLE)):
-            _draw_speedup(axis, [c for c in own if (c["batch"], c["prefix"]) == group], style)
+            _draw_speedup(axis, [c for c in own if _place(c, axes_apart) == group], style)
         axis.axhline(1, color="#777777", linewidth=0.8)
         axis.set_title(mode, loc="left")
         _scale_x(axis, [c["suffix"] for c in cells])
@@ -259,7 +261,7 @@ def _row_place(cell):
 
 
 def _row_label(section, cell, place):
-    varied = [n for n in ("prefix", "suffix") if n not in place and section.cells[n].nunique(dropna=False) > 1]
+    varied = [n for n in ("prefix", "tree", "suffix") if n not in place and section.varies(n) and cell[n] is not None]
     return "  ".join([*(f"{name} {cell[name]}" for name in varied), cell["mode"]])
 
 
@@ -310,8 +312,7 @@ def _legend_columns(labels, width):
 
 def _facet_title(section, others, facet):
     shown = [(name, value) for name, value in zip(others, facet) if value not in (None, "") and
-             (name in ("batch", "prefix") or section.cells[name].nunique(dropna=False) > 1) and
-             not (name == "tree" and section.cells["tree"].nunique() <= section.cells["prefix"].nunique())]
+             (name in ("batch", "prefix") or section.varies(name))]
     return ", ".join(f"{name} {value}" for name, value in shown)
 
 

@@ -232,9 +232,12 @@ def _flatten_environments(environments):
 
 
 def _flatten(value, prefix):
-    """{"cpu": {"model": "x"}} becomes {"<prefix>.cpu.model": "x"}; lists stay one value."""
+    """{"cpu": {"model": "x"}} becomes {"<prefix>.cpu.model": "x"}; a list of objects, one list for each of their keys."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        items = [_flatten(item, prefix) for item in value]
+        return {key: [item.get(key) for item in items] for key in dict.fromkeys(key for item in items for key in item)}
     if not isinstance(value, dict):
-        return {prefix: value if isinstance(value, (str, int, float, bool)) else json.dumps(value)}
+        return {prefix: value}
     flat = {}
     for key, item in value.items():
         flat.update(_flatten(item, f"{prefix}.{key}"))

@@ -16,9 +16,8 @@ def status_line(runs):
 
 def result_table(section):
     """Every cell of the section on its own line: the quantity, its interval and its ratios."""
-    suffixes = section.cells["suffix"].nunique(dropna=False) > 1 or section.workload == "attention"
-    trees = _trees_matter(section.cells)
-    axes = ["batch", "prefix", *(["tree"] if trees else []), *(["suffix"] if suffixes else []), "mode"]
+    always = {"batch", "prefix", "mode"} | ({"suffix"} if section.workload == "attention" else set())
+    axes = [axis for axis in ("batch", "prefix", "tree", "suffix", "mode") if axis in always or section.varies(axis)]
     columns = [*axes, section.quantity.unit, "95 % interval", f"× {BASELINE}", f"of {CEILING}", "of roofline",
                _step_name(section), "n"]
     reasons = {}
@@ -32,11 +31,6 @@ def result_table(section):
         breaks=_breaks(section.cells),
         notes=_notes(section, reasons),
     )
-
-
-def _trees_matter(cells):
-    """Whether some prefix length occurs in more than one tree of segments."""
-    return len(cells[["prefix", "tree"]].drop_duplicates()) > cells["prefix"].nunique(dropna=False)
 
 
 def _step_name(section):
@@ -104,8 +98,8 @@ def grid_tables(section):
 def _grid_table(section, column, title, show):
     """generate: a row for each batch and mode, a column for each prefix; attention: a column for each mode."""
     across = "mode" if section.workload == "attention" else "prefix"
-    axes = ["batch", "prefix", "suffix"] if across == "mode" else ["batch", "suffix", "mode"]
-    down = [axis for axis in axes if axis != "suffix" or section.cells[axis].nunique(dropna=False) > 1]
+    axes = ["batch", "prefix", "tree", "suffix"] if across == "mode" else ["batch", "tree", "suffix", "mode"]
+    down = [axis for axis in axes if axis not in ("tree", "suffix") or section.varies(axis)]
     left_out = {"value": (), "speedup": (BASELINE, CEILING), "fraction": (CEILING,)}[column]
     rows, columns = {}, {}
     for cell in section.cells.to_dict("records"):
@@ -123,7 +117,7 @@ def _grid_table(section, column, title, show):
         title=title,
         columns=[*down, *(v if across == "mode" else f"{across} {_axis_text(v)}" for v in order)],
         rows=[[*map(_axis_text, key), *(rows[key].get(v, "") for v in order)] for key in keys],
-        left=frozenset(["mode"]) if across == "prefix" else frozenset(),
+        left=frozenset({"mode", "tree"}.intersection(down)),
         breaks=frozenset(i for i in range(1, len(keys)) if keys[i][:outer] != keys[i - 1][:outer]),
         notes=["X: no result; the reason stands below."] if any("X" in row.values() for row in rows.values()) else [],
     )
@@ -155,7 +149,7 @@ def environment_tables(store):
     """What is the same in all environments, then what differs, a column an environment."""
     environments = store.environments
     keys = [column for column in environments.columns if column.startswith("env.")]
-    texts = {key: [numbers.DASH if _is_missing(v) else str(v) for v in environments[key]] for key in keys}
+    texts = {key: [_value_text(value) for value in environments[key]] for key in keys}
     common = [[key[len("env."):], values[0]] for key, values in texts.items() if len(set(values)) == 1]
     tables = [Table("Environment" if len(environments) == 1 else "Environment: the same in all", ["what", "value"],
                     common, left=frozenset(["what", "value"]))]
@@ -168,5 +162,10 @@ def environment_tables(store):
     return tables
 
 
-def _is_missing(value):
-    return value is None or value != value
+def _value_text(value):
+    """["n1", "n1"] → "n1 (all 2)": most often the ranks are alike."""
+    if isinstance(value, list):
+        if len(value) > 1 and all(item == value[0] for item in value):
+            return f"{value[0]} (all {len(value)})"
+        return ", ".join(map(str, value))
+    return numbers.DASH if value is None or value != value else str(value)

@@ -7,6 +7,7 @@ from store_fixture import StoreTest, attention_run, generate_run
 
 from hydrajob_analysis import StoreError, load
 from hydrajob_analysis.cells import make_sections
+from hydrajob_analysis.summaries import grid_tables
 
 
 class Cells(StoreTest):
@@ -67,6 +68,19 @@ class Cells(StoreTest):
         self.assertEqual([section.setting["dtype"] for section in sections], ["f32", "bf16"])
         self.assertEqual(sections[0].differs, ("dtype",))
         self.assertTrue(np.isnan(self.cell(sections[0], "hydragen")["speedup"]))
+
+    def test_trees_of_the_same_length_are_cells_of_their_own(self):
+        tree = {"param.tree": "1x64/4x64"}
+        (section,) = self.sections([
+            generate_run("hydragen", 4, 128, 0.5, **{"param.tree": None}), generate_run("hydragen", 4, 128, 0.25, **tree),
+            generate_run("noshared", 4, 128, 1.0, **tree)])
+
+        self.assertTrue(section.varies("tree"))
+        self.assertAlmostEqual(self.cell(section, "hydragen", tree="1x64/4x64")["speedup"], 4.0)
+        table = grid_tables(section)[0]
+        self.assertEqual(table.columns, ["batch", "tree", "mode", "prefix 128"])
+        self.assertEqual(table.rows, [["4", "–", "hydragen", "72.00"], ["4", "1x64/4x64", "hydragen", "144.0"],
+                                      ["4", "1x64/4x64", "noshared", "36.00"]])
 
     def test_effort_may_differ_between_compared_runs(self):
         (section,) = self.sections([

@@ -68,12 +68,15 @@ class Load(StoreTest):
 
     def test_environment_objects_are_flattened(self):
         path = self.store([generate_run("hydragen", 4, 128, 0.5)],
-                          environments=({"cpu": {"model": "x", "flags": ["avx2"]}, "store": "y"},))
+                          environments=({"cpu": {"model": "x", "flags": ["avx2"]}, "store": "y",
+                                         "ranks": [{"host": "n1"}, {"host": "n2", "gpu": 1}]},))
 
         environment = load(path).environments.loc[0]
 
         self.assertEqual(environment["env.cpu.model"], "x")
-        self.assertEqual(environment["env.cpu.flags"], '["avx2"]')
+        self.assertEqual(environment["env.cpu.flags"], ["avx2"])
+        self.assertEqual(environment["env.ranks.host"], ["n1", "n2"])
+        self.assertEqual(environment["env.ranks.gpu"], [None, 1])
         self.assertEqual(environment["env.store"], "y")
         self.assertEqual(environment["store"], str(path))
 

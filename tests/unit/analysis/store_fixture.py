@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 INT_MISSING = np.iinfo(np.int64).min
-UNITS = {"s": ("median", "ci_lo", "ci_hi", "min", "max", "p99")}
+TEXTS = ("run_id", "text", "status", "param.tree")  # also where all of them are missing
+SECONDS = ("median", "ci_lo", "ci_hi", "min", "max", "p99")
 
 DEFAULTS = {
     "attempt": 1, "status": "ok", "reason": "", "convergence": "", "experiment": "test", "group": 0, "first_rank": 0,
@@ -33,7 +34,7 @@ class StoreTest(unittest.TestCase):
 def generate_run(mode, batch, prefix, decode_s=None, half_width=0.0, **others):
     """A run of the workload generate; decode_s is the median of the sum of 9 decode steps (new_tokens 10)."""
     run = {"param.workload": "generate", "param.mode": mode, "param.batch": batch, "param.prefix": prefix,
-           "param.tree": f"1x{prefix}", "param.suffix": 0, "param.new_tokens": 10, "param.model": "tiny",
+           "param.tree": None, "param.suffix": 0, "param.new_tokens": 10, "param.model": "tiny",
            "param.dtype": "f32", "param.device": "cpu", "param.tensor_parallel": 1, "param.warmup": 1}
     if decode_s is not None:
         run.update(_phase("decode", decode_s, half_width), **_phase("decode_step", decode_s / 9, half_width))
@@ -43,7 +44,7 @@ def generate_run(mode, batch, prefix, decode_s=None, half_width=0.0, **others):
 
 def attention_run(mode, batch, prefix, suffix, seconds=None, half_width=0.0, **others):
     run = {"param.workload": "attention", "param.mode": mode, "param.batch": batch, "param.prefix": prefix,
-           "param.tree": "", "param.suffix": suffix, "param.n_heads": 32, "param.n_kv_heads": 32, "param.head_dim": 128,
+           "param.tree": None, "param.suffix": suffix, "param.n_heads": 32, "param.n_kv_heads": 32, "param.head_dim": 128,
            "param.dtype": "bf16", "param.device": "cpu", "param.tensor_parallel": 1, "param.l2": "cold"}
     if seconds is not None:
         run.update(_phase("attention", seconds, half_width))
@@ -96,7 +97,7 @@ def _write_runs(group, runs):
 def _unit(name):
     if name == "decode_tokens_per_s":
         return "1/s"
-    return "s" if name.endswith("_s") or name.rpartition(".")[2] in UNITS["s"] else "1"
+    return "s" if name.endswith("_s") or name.rpartition(".")[2] in SECONDS else "1"
 
 
 def _write_samples(group, samples):
@@ -110,7 +111,7 @@ def _write_samples(group, samples):
 def _write_column(group, name, values, long_name, unit):
     """One typed dataset; None becomes the value that its `missing_value` names."""
     present = [value for value in values if value is not None]
-    if any(isinstance(value, str) for value in present) or not present and name in ("run_id", "text", "status"):
+    if any(isinstance(value, str) for value in present) or not present and name in TEXTS:
         encoded = [(value or "").encode() for value in values]
         dtype = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
         data, missing = np.array(encoded, dtype=dtype), np.array(b"", dtype=dtype)
