@@ -1,7 +1,7 @@
-// Every operation of the engine, declared once. A backend implements all of them (kernels/cpu; later kernels/cuda);
-// kernels/reference is the plain version that the others are tested against. Pointers, sizes and a stream in, nothing
-// else; all pointers are device memory unless said otherwise. `dtype` is the element type of the `void*` arguments.
-// Preconditions are checked where the engine builds its arguments, not here.
+// Every operation of the engine, declared once. A backend implements all of them (kernels/cpu; later
+// kernels/cuda); kernels/reference is the plain version that the others are tested against. Pointers, sizes
+// and a stream in, nothing else; all pointers are device memory unless said otherwise. `dtype` is the element
+// type of the `void*` arguments. Preconditions are checked where the engine builds its arguments, not here.
 #pragma once
 
 #include <cstddef>
@@ -39,69 +39,80 @@ class Kernels {
  public:
   virtual ~Kernels() = default;
 
-  // --- embedding and normalisation -----------------------------------------------------------------------------
+  // --- embedding and normalisation
+  // -----------------------------------------------------------------------------
 
-  // residual[r] = table[ids[r] - first_id] for ids of this rank's shard, 0 for others (the ranks' sum is the embedding).
-  // ids: (rows); table: (n_ids, hidden) dtype; residual: (rows, hidden) f32.
+  // residual[r] = table[ids[r] - first_id] for ids of this rank's shard, 0 for others (the ranks' sum is the
+  // embedding). ids: (rows); table: (n_ids, hidden) dtype; residual: (rows, hidden) f32.
   virtual void embed(const std::int32_t* ids, const void* table, std::int64_t first_id, std::int64_t n_ids,
-                     float* residual, std::int64_t rows, std::int64_t hidden, DType dtype, Stream& stream) = 0;
+                     float* residual, std::int64_t rows, std::int64_t hidden, DType dtype,
+                     Stream& stream) = 0;
 
   // residual += delta (where delta is given), then out = residual / rms(residual) * weight.
   // residual, delta: (rows, hidden) f32; weight: (hidden) dtype; out: (rows, hidden) dtype.
-  virtual void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out, std::int64_t rows,
-                           std::int64_t hidden, float eps, DType dtype, Stream& stream) = 0;
+  virtual void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
+                           std::int64_t rows, std::int64_t hidden, float eps, DType dtype,
+                           Stream& stream) = 0;
 
-  // --- matrix products -----------------------------------------------------------------------------------------
+  // --- matrix products
+  // -----------------------------------------------------------------------------------------
 
-  // Takes (out, in) or (in, out) weights of host or device memory into the backend's form. `expected_rows`: the batch
-  // that products with it should be fastest at.
-  virtual std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out, std::int64_t in,
-                                             std::int64_t expected_rows, DType dtype) = 0;
+  // Takes (out, in) or (in, out) weights of host or device memory into the backend's form. `expected_rows`:
+  // the batch that products with it should be fastest at.
+  virtual std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
+                                             std::int64_t in, std::int64_t expected_rows, DType dtype) = 0;
   // y = x W^T; x: (rows, in) dtype; y: (rows, out) of y_dtype, f32 accumulation.
-  virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows, DType dtype,
-                      Stream& stream) = 0;
+  virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
+                      DType dtype, Stream& stream) = 0;
 
-  // --- attention -----------------------------------------------------------------------------------------------
+  // --- attention
+  // -----------------------------------------------------------------------------------------------
 
-  // Rotates q and k (half-split pairs: i with i + head_dim/2) to their positions; writes q to q_out and k, v to the
-  // cache. qkv: (rows, (n_heads + 2 n_kv_heads) head_dim) dtype; positions: (rows); slots: (rows) token index in the
-  // cache of each row, negative: not written; cosine, sine: (max_position, head_dim / 2) f32;
-  // q_out: (rows, n_heads, head_dim) dtype. kv.k null: nothing is written (noattention).
+  // Rotates q and k (half-split pairs: i with i + head_dim/2) to their positions; writes q to q_out and k, v
+  // to the cache. qkv: (rows, (n_heads + 2 n_kv_heads) head_dim) dtype; positions: (rows); slots: (rows)
+  // token index in the cache of each row, negative: not written; cosine, sine: (max_position, head_dim / 2)
+  // f32; q_out: (rows, n_heads, head_dim) dtype. kv.k null: nothing is written (noattention).
   virtual void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
-                              const float* cosine, const float* sine, void* q_out, const KvView& kv, std::int64_t rows,
-                              std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim, DType dtype,
-                              Stream& stream) = 0;
+                              const float* cosine, const float* sine, void* q_out, const KvView& kv,
+                              std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads,
+                              std::int64_t head_dim, DType dtype, Stream& stream) = 0;
 
   virtual std::size_t attention_workspace(const AttentionArgs& args) const = 0;
   virtual void attention(const AttentionArgs& args, Stream& stream) = 0;
 
-  // --- MLP -----------------------------------------------------------------------------------------------------
+  // --- MLP
+  // -----------------------------------------------------------------------------------------------------
 
   // out = silu(gate) * up. gate_up: (rows, 2 * width) dtype, gate first; out: (rows, width) dtype.
   virtual void swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
                       Stream& stream) = 0;
 
-  // --- sampling ------------------------------------------------------------------------------------------------
-  // Logits of one rank's shard of the vocabulary: (rows, n_ids) f32, ids [first_id, first_id + n_ids).
+  // --- sampling
+  // ------------------------------------------------------------------------------------------------ Logits
+  // of one rank's shard of the vocabulary: (rows, n_ids) f32, ids [first_id, first_id + n_ids).
 
   // maximum[r] = max of row r.
-  virtual void row_max(const float* logits, float* maximum, std::int64_t rows, std::int64_t n_ids, Stream& stream) = 0;
+  virtual void row_max(const float* logits, float* maximum, std::int64_t rows, std::int64_t n_ids,
+                       Stream& stream) = 0;
 
-  // One pass of a radix select for the nucleus (top-p). Tokens are ordered by a 32-bit key, monotonic in the logit
-  // (the float's bits, flipped); their masses exp((logit - maximum) / temperature) are rounded to 2^-40, so that sums
-  // are exact in any order and every degree finds the same nucleus. histogram[r][digit] = mass of row r's tokens whose
-  // key agrees with prefix[r] above the digit. pass 0, 1, 2: bits 31..21, 20..10, 9..0. histogram: (rows, 2048).
-  virtual void nucleus_histogram(const float* logits, const float* maximum, const std::uint32_t* prefix, int pass,
-                                 float temperature, std::uint64_t* histogram, std::int64_t rows, std::int64_t n_ids,
-                                 Stream& stream) = 0;
-  // Appends the digit in which the mass, counted from the largest key, reaches top_p of the total. remaining: (rows),
-  // mass still wanted (set from the total in pass 0). After pass 2 prefix[r] is the smallest key of the nucleus.
-  virtual void nucleus_select(const std::uint64_t* histogram, std::uint32_t* prefix, std::uint64_t* remaining, int pass,
-                              float top_p, std::int64_t rows, Stream& stream) = 0;
+  // One pass of a radix select for the nucleus (top-p). Tokens are ordered by a 32-bit key, monotonic in the
+  // logit (the float's bits, flipped); their masses exp((logit - maximum) / temperature) are rounded to
+  // 2^-40, so that sums are exact in any order and every degree finds the same nucleus. histogram[r][digit] =
+  // mass of row r's tokens whose key agrees with prefix[r] above the digit. pass 0, 1, 2:
+  // bits 31..21, 20..10, 9..0. histogram: (rows, 2048).
+  virtual void nucleus_histogram(const float* logits, const float* maximum, const std::uint32_t* prefix,
+                                 int pass, float temperature, std::uint64_t* histogram, std::int64_t rows,
+                                 std::int64_t n_ids, Stream& stream) = 0;
+  // Appends the digit in which the mass, counted from the largest key, reaches top_p of the total. remaining:
+  // (rows), mass still wanted (set from the total in pass 0). After pass 2 prefix[r] is the smallest key of
+  // the nucleus.
+  virtual void nucleus_select(const std::uint64_t* histogram, std::uint32_t* prefix, std::uint64_t* remaining,
+                              int pass, float top_p, std::int64_t rows, Stream& stream) = 0;
 
-  // The best token of this shard: greedy, or the Gumbel maximum of logit / temperature - log(-log u), where u is
-  // uniform_open(word id & 3 of Philox4x32-10(counter {id >> 2, step[r], sequence[r], 0}, key seed)). smallest_key:
-  // (rows) keys below it are left out, or null. Ties go to the smaller id. best_value, best_id: (rows).
+  // The best token of this shard: greedy, or the Gumbel maximum of logit / temperature - log(-log u), where u
+  // is uniform_open(word id & 3 of Philox4x32-10(counter {id >> 2, step[r], sequence[r], 0}, key seed)).
+  // smallest_key: (rows) keys below it are left out, or null. Ties go to the smaller id. best_value, best_id:
+  // (rows).
   virtual void sample(const float* logits, const SamplingArgs& sampling, const std::uint32_t* smallest_key,
                       const std::int32_t* sequence, const std::int32_t* step, std::int64_t first_id,
                       float* best_value, std::int32_t* best_id, std::int64_t rows, std::int64_t n_ids,

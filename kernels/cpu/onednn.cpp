@@ -1,0 +1,57 @@
+#include "kernels/cpu/onednn.hpp"
+
+#include <cstdlib>
+
+namespace hydrajob::cpu {
+
+MatmulDesc describe_matmul(const dnnl::engine& engine, std::int64_t rows, std::int64_t in, std::int64_t out,
+                           dnnl::memory::data_type a_type, const dnnl::memory::desc& b,
+                           dnnl::memory::data_type c_type) {
+  using Tag = dnnl::memory::format_tag;
+  const dnnl::memory::desc a({rows, in}, a_type, Tag::ab);
+  const dnnl::memory::desc c({rows, out}, c_type, Tag::ab);
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, a, b, c, attributes};
+#else
+  return {dnnl::matmul::desc(a, b, c), attributes, engine};
+#endif
+}
+
+bool is_reference(const std::string& implementation) {
+  return implementation.rfind("ref", 0) == 0;
+}
+
+void limit_onednn(Isa isa) {
+  if (std::getenv("ONEDNN_MAX_CPU_ISA") != nullptr || std::getenv("DNNL_MAX_CPU_ISA") != nullptr) return;
+#if defined(__x86_64__)
+  switch (isa) {
+    case Isa::portable:
+      dnnl::set_max_cpu_isa(dnnl::cpu_isa::sse41);
+      break;
+    case Isa::avx2:
+      dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
+      break;
+    case Isa::avx512:
+      dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_vnni);
+      break;
+    case Isa::avx512_bf16:
+      break;
+  }
+#else
+  static_cast<void>(isa);
+#endif
+}
+
+bool multiplies_bf16() {
+#if defined(__x86_64__)
+  const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (effective & needed) == needed;  // each set of instructions contains the bits of those it includes
+#else
+  return false;
+#endif
+}
+
+}  // namespace hydrajob::cpu

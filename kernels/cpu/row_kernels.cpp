@@ -1,0 +1,18 @@
+#include "kernels/cpu/row_kernels.hpp"
+
+namespace hydrajob::cpu {
+
+const RowKernels& row_kernels(Isa isa) {
+  switch (isa) {
+    case Isa::avx512_bf16:
+    case Isa::avx512:
+      return row_kernels_avx512();
+    case Isa::avx2:
+      return row_kernels_avx2();
+    case Isa::portable:
+      break;
+  }
+  return row_kernels_portable();
+}
+
+}  // namespace hydrajob::cpu
