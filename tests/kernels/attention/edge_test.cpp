@@ -1,0 +1,127 @@
+// Attention where parts are empty, segments overlap in odd ways, scores are extreme, and how much memory it
+// asks for.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kernels/attention/tree_problem.hpp"
+#include "kernels/cpu/attention.hpp"
+
+namespace hydrajob::test {
+namespace {
+
+void check_everywhere(const TreeProblem& problem) {
+  const AttentionResult reference = run_reference(problem);
+  for (const cpu::Isa isa : available_isas()) {
+    for (const bool share : {true, false}) {
+      const CpuRun run{2, share, isa};
+      SCOPED_TRACE(run.name());
+      expect_close(run_cpu(problem, run), reference, problem.shape());
+    }
+  }
+}
+
+class AttentionEdge : public ::testing::TestWithParam<DType> {
+ protected:
+  TreeShape shape(std::int64_t group = 2) const {
+    return {.n_kv_heads = 2, .group = group, .head_dim = 64, .dtype = GetParam()};
+  }
+};
+
+TEST_P(AttentionEdge, RowsThatSeeNothing) {
+  TreeProblem problem(shape(), {1, 3, 1}, {0, 0, 5}, 1);
+  problem.fill();
+
+  check_everywhere(problem);
+  const AttentionResult result = run_cpu(problem, {1, true, cpu::detected_isa()});
+
+  EXPECT_EQ(result.out[0], 0);
+  EXPECT_EQ(result.lse[0], -INFINITY);
+}
+
+TEST_P(AttentionEdge, NoRowsAndNoStreams) {
+  TreeProblem none(shape(), {}, {}, 1);
+  none.fill();
+  check_everywhere(none);
+  TreeProblem empty(shape(), {0, 2, 0}, {0, 7, 0}, 1);
+  empty.add_segment(9, 0, 2);
+  empty.fill();
+  check_everywhere(empty);
+}
+
+TEST_P(AttentionEdge, EmptySegmentsAndSegmentsWithoutRows) {
+  TreeProblem problem(shape(), {1, 1, 1}, {0, 3, 0}, 2);
+  problem.add_segment(0, 0, 3);
+  problem.add_segment(17, 1, 1);
+  problem.add_segment(17, 1, 3);
+  problem.fill();
+  check_everywhere(problem);
+}
+
+TEST_P(AttentionEdge, SegmentsOfSomeRowsOfAStream) {
+  TreeProblem problem(shape(3), {7, 40, 5}, {9, 0, 600}, 3);
+  problem.add_segment(70, 2, 9);
+  problem.add_segment(300, 5, 50);
+  problem.add_segment(20, 11, 12);
+  problem.add_segment(600, 48, 51);
+  problem.fill();
+  check_everywhere(problem);
+}
+
+TEST_P(AttentionEdge, MoreHeadsInAGroupThanABlockHasRows) {
+  TreeProblem problem(shape(300), {1, 2}, {3, 70}, 4);
+  problem.add_segment(100, 0, 3);
+  problem.fill();
+  check_everywhere(problem);
+}
+
+// Scores that rise by hundreds from block to block: each maximum must replace the last, in every part.
+TEST_P(AttentionEdge, ScoresThatGrow) {
+  TreeProblem problem(shape(), {2, 1}, {200, 130}, 5);
+  problem.add_segment(400, 0, 3);
+  problem.fill();
+  const AttentionArgs args = problem.args_f32();
+  for (std::size_t i = 0; i < problem.k.size(); ++i) {
+    const std::size_t token = i / static_cast<std::size_t>(args.kv.token_stride);
+    problem.k[i] = std::isnan(problem.k[i]) ? problem.k[i] : static_cast<float>(token % 256) / 4;
+  }
+  for (float& x : problem.q) x = x > 0 ? 2.0F : -0.5F;
+  problem.use_values();
+  check_everywhere(problem);
+}
+
+TEST_P(AttentionEdge, HugeNegativeScores) {
+  TreeProblem problem(shape(), {1, 1}, {70, 3}, 6);
+  problem.add_segment(65, 0, 2);
+  problem.fill();
+  for (float& x : problem.k) x = x == x ? 1024.0F : x;
+  for (float& x : problem.q) x = -512.0F;
+  problem.use_values();
+  check_everywhere(problem);
+}
+
+// The engine asks once, for the lengths of the last step.
+TEST_P(AttentionEdge, WorkspaceGrowsWithOwnLength) {
+  TreeProblem problem(shape(8), {1, 1, 30}, {1, 1, 30}, 7);
+  problem.add_segment(1000, 0, 2);
+  AttentionArgs args = problem.args();
+  for (const bool share : {true, false}) {
+    args.share = share;
+    std::size_t last = 0;
+    for (std::int32_t length = 30; length < 20000; length += 97) {
+      problem.own_length = {length, 5, length};
+      const std::size_t bytes = cpu::attention_workspace(args, 2);
+      EXPECT_GE(bytes, last) << length;
+      last = bytes;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, AttentionEdge, ::testing::Values(DType::f32, DType::bf16),
+                         [](const auto& instance) { return std::string(name_of(instance.param)); });
+
+}  // namespace
+}  // namespace hydrajob::test

@@ -1,0 +1,123 @@
+// Attention on random trees, every instruction set against the reference in f64.
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "kernels/attention/tree_problem.hpp"
+
+namespace hydrajob::test {
+namespace {
+
+const std::vector<std::int32_t> ragged{0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129};
+
+// HJ_TEST_SEED repeats a run.
+std::uint64_t seed() {
+  static const std::uint64_t value = [] {
+    const char* given = std::getenv("HJ_TEST_SEED");
+    const std::uint64_t s = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    fmt::print("HJ_TEST_SEED={}\n", s);
+    return s;
+  }();
+  return value;
+}
+
+void check(const TreeShape& shape, std::uint64_t problem_seed, const std::vector<int>& threads) {
+  TreeProblem problem(shape, problem_seed);
+  problem.fill();
+  const AttentionResult reference = run_reference(problem);
+  for (const cpu::Isa isa : available_isas()) {
+    for (const bool share : {true, false}) {
+      for (const int n : threads) {
+        const CpuRun run{n, share, isa};
+        SCOPED_TRACE(fmt::format("seed {}, {}, {} depth {}, {} x {} heads of {}, {} rows", problem_seed,
+                                 run.name(), name_of(shape.dtype), shape.depth, shape.n_kv_heads, shape.group,
+                                 shape.head_dim, problem.n_rows()));
+        expect_close(run_cpu(problem, run), reference, shape);
+        if (::testing::Test::HasFailure()) return;
+      }
+    }
+  }
+}
+
+class AttentionTree : public ::testing::TestWithParam<DType> {};
+
+TEST_P(AttentionTree, EveryHeadDimAndGroup) {
+  std::mt19937_64 random(seed());
+  for (const std::int64_t head_dim : {8, 40, 64, 80, 128, 256}) {
+    for (const std::int64_t group : {1, 2, 3, 4, 5, 6, 7, 8, 12}) {
+      TreeShape shape{.n_kv_heads = 1 + static_cast<std::int64_t>(random() % 2),
+                      .group = group,
+                      .head_dim = head_dim,
+                      .dtype = GetParam(),
+                      .depth = 1 + static_cast<int>(random() % 4),
+                      .fan_out = 2,
+                      .lengths = ragged};
+      check(shape, random(), {2});
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(AttentionTree, ManyRowsAStream) {
+  std::mt19937_64 random(seed() + 1);
+  for (int i = 0; i < 12; ++i) {
+    TreeShape shape{.n_kv_heads = 1 + static_cast<std::int64_t>(random() % 3),
+                    .group = 1 + static_cast<std::int64_t>(random() % 8),
+                    .head_dim = i % 2 == 0 ? 64 : 80,
+                    .dtype = GetParam(),
+                    .depth = static_cast<int>(random() % 4),
+                    .fan_out = 2,
+                    .most_rows = 70,
+                    .lengths = ragged};
+    check(shape, random(), {1, 5});
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(AttentionTree, LongPartsOfFewRowsAreCut) {
+  std::mt19937_64 random(seed() + 2);
+  for (int i = 0; i < 6; ++i) {
+    TreeShape shape{.n_kv_heads = 1,
+                    .group = 1 + static_cast<std::int64_t>(random() % 8),
+                    .head_dim = 64,
+                    .dtype = GetParam(),
+                    .depth = 2,
+                    .fan_out = 1 + i % 2,
+                    .most_rows = 1 + 3 * (i % 3),
+                    .lengths = {0, 1, 257, 511, 963, 1027}};
+    check(shape, random(), {1, 2, 5});
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {
+  std::mt19937_64 random(seed() + 3);
+  TreeShape shape{.n_kv_heads = 2,
+                  .group = 4,
+                  .head_dim = 64,
+                  .dtype = GetParam(),
+                  .depth = 2,
+                  .fan_out = 3,
+                  .most_rows = 40,
+                  .lengths = {65, 300, 700}};
+  TreeProblem problem(shape, random());
+  problem.fill();
+  for (const cpu::Isa isa : available_isas()) {
+    const AttentionResult one = run_cpu(problem, {1, true, isa});
+    for (const int threads : {2, 5}) {
+      const AttentionResult many = run_cpu(problem, {threads, true, isa});
+      EXPECT_EQ(many.out, one.out) << cpu::name_of(isa);
+      EXPECT_EQ(many.lse, one.lse) << cpu::name_of(isa);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, AttentionTree, ::testing::Values(DType::f32, DType::bf16),
+                         [](const auto& instance) { return std::string(name_of(instance.param)); });
+
+}  // namespace
+}  // namespace hydrajob::test
