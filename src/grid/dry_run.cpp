@@ -113,10 +113,8 @@ void print_degrees(std::ostream& out, const Degrees& degrees, int ranks) {
     total_s += seconds;
     const std::string who = fmt::format("{} group{} of {} rank{}", groups, groups == 1 ? "" : "s", degree,
                                         degree == 1 ? "" : "s");
-    const std::string idle = ranks > 0 ? fmt::format(", {} idle", ranks - groups * degree) : "";
     const std::string when = seconds > 0 ? ", predicted " + format_seconds(seconds) : "";
-    out << fmt::format("tensor_parallel {}: {} runs on {}{}{}\n", degree, predicted_s.size(), who, idle,
-                       when);
+    out << fmt::format("tensor_parallel {}: {} runs on {}{}\n", degree, predicted_s.size(), who, when);
   }
   if (total_s > 0) {
     out << fmt::format("predicted in all: {}, at the roofline, loading left out\n", format_seconds(total_s));

@@ -126,4 +126,8 @@ bool Point::holds(const Conditions& conditions) const {
   });
 }
 
+void for_each_point(const Block& block, const std::function<void(const Point&)>& visit) {
+  Walk(block, visit).run();
+}
+
 }  // namespace hydrajob

@@ -1,0 +1,174 @@
+// The configurations of the paper's sweeps hold exactly the runs of its list of commands (paper-sweeps.md,
+// found through HJ_SHARED or beside the repository): none missing, none extra. The commands are read here on
+// their own, with the shell's loops and the original's ranges, not by the program's configuration code.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <regex>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "unit/grid/support.hpp"
+
+namespace hydrajob {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<fs::path> sweeps_file() {
+  const char* shared = std::getenv("HJ_SHARED");
+  const fs::path folder = shared != nullptr ? fs::path(shared) : fs::path(HJ_SOURCE_DIR) / "../shared";
+  const fs::path file = folder / "docs/paper-sweeps.md";
+  if (!fs::exists(file)) return std::nullopt;
+  return file;
+}
+
+// How often each run is there: "codellama-7b-instruct hydragen b32 s1024 u128 10+10".
+using Runs = std::map<std::string, int>;
+
+std::string run_text(const std::string& model, std::string mode, long batch, long shared, long unique,
+                     long warmup, long iterations) {
+  if (mode == "hydragen_noshared" || mode == "base") mode = "noshared";
+  return fmt::format("{} {} b{} s{} u{} {}+{}", model, mode, batch, shared, unique, warmup, iterations);
+}
+
+// split_range of the original's benchmark_utils.py, line by line.
+std::vector<long> split_range(const std::string& text) {
+  std::vector<long> values;
+  std::string part;
+  if (text.find(':') == std::string::npos) {
+    for (std::istringstream in(text); std::getline(in, part, ',');) values.push_back(std::stol(part));
+    return values;
+  }
+  std::vector<std::string> parts;
+  for (std::istringstream in(text); std::getline(in, part, ':');) parts.push_back(part);
+  const long end = std::stol(parts.at(1));
+  if (parts.at(2).front() == 'x') {
+    for (long v = std::stol(parts[0]); v < end; v *= std::stol(parts[2].substr(1))) values.push_back(v);
+  } else {
+    for (long v = std::stol(parts[0]); v < end; v += std::stol(parts[2])) values.push_back(v);
+  }
+  return values;
+}
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::string option(const std::vector<std::string>& words, const std::string& name,
+                   const std::string& fallback) {
+  const auto at = std::find(words.begin(), words.end(), name);
+  return at == words.end() ? fallback : *(at + 1);
+}
+
+// Words after the script: output folder, batch, shared, unique, options.
+void add_command(Runs& runs, const std::vector<std::string>& words) {
+  const auto is_script = [](const std::string& w) { return w.starts_with("scripts/"); };
+  const auto script = std::find_if(words.begin(), words.end(), is_script);
+  const bool synth = *script == "scripts/synth.py";
+  std::string model = option(words, "--model-name", "codellama/attention");
+  model = model.substr(model.find('/') + 1);
+  std::transform(model.begin(), model.end(), model.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (model.ends_with("-hf")) model.resize(model.size() - 3);
+  const std::string times = synth ? "5" : "1000";
+  for (const long batch : split_range(*(script + 2))) {
+    for (const long shared : split_range(*(script + 3))) {
+      for (const long unique : split_range(*(script + 4))) {
+        ++runs[run_text(model, option(words, "--mode", synth ? "us" : "hydragen"), batch, shared, unique,
+                        std::stol(option(words, "--num-warmup", times)),
+                        std::stol(option(words, "--num-iters", times)))];
+      }
+    }
+  }
+}
+
+std::vector<std::string> loop_values(const std::string& text) {
+  std::smatch brace;
+  if (!std::regex_match(text, brace, std::regex(R"(\{(\d+)\.\.(\d+)\.\.(\d+)\})"))) return words_of(text);
+  std::vector<std::string> values;  // the shell's braces include their end
+  for (long v = std::stol(brace[1]); v <= std::stol(brace[2]); v += std::stol(brace[3])) {
+    values.push_back(std::to_string(v));
+  }
+  return values;
+}
+
+Runs listed_runs(const fs::path& path) {
+  Runs runs;
+  std::ifstream file(path);
+  std::string variable;
+  std::vector<std::string> values{""};
+  for (std::string line; std::getline(file, line);) {
+    std::smatch loop;
+    if (std::regex_match(line, loop, std::regex(R"(\s*for (\w+) in (.*); do\s*)"))) {
+      variable = "$" + loop[1].str();
+      values = loop_values(loop[2]);
+    } else if (words_of(line) == std::vector<std::string>{"done"}) {
+      variable.clear();
+      values = {""};
+    } else if (line.find("scripts/synth.py") != std::string::npos ||
+               line.find("scripts/microbenchmark.py") != std::string::npos) {
+      for (const std::string& value : values) {
+        std::vector<std::string> words = words_of(line);
+        if (!variable.empty()) std::replace(words.begin(), words.end(), variable, value);
+        add_command(runs, words);
+      }
+    }
+  }
+  return runs;
+}
+
+Runs planned_runs() {
+  Runs runs;
+  for (const char* name : {"e2e-7b", "e2e-13b", "e2e-34b", "attention"}) {
+    const Experiment e = load_experiment(fmt::format("{}/configs/{}.yaml", HJ_SOURCE_DIR, name), {});
+    for (const PlannedRun& run : make_plan(e, request()).runs) {
+      const RunSpec& s = run.spec;
+      const bool generate = s.workload == WorkloadKind::generate;
+      const bool vllm = s.mode == Mode::vllm || s.mode == Mode::vllm_notok;
+      EXPECT_EQ(run.skip_reason, vllm ? "no such engine yet" : "");
+      ++runs[run_text(generate ? s.architecture.name : "attention", to_string(s.mode), s.batch, s.prefix,
+                      generate ? s.new_tokens : s.suffix, s.warmup, s.iterations)];
+    }
+  }
+  return runs;
+}
+
+TEST(PaperSweeps, AreExactlyTheConfigurations) {
+  const auto file = sweeps_file();
+  if (!file)
+    GTEST_SKIP()
+        << "the paper's list of sweeps is not there: set HJ_SHARED to the folder of docs/paper-sweeps.md";
+  const Runs listed = listed_runs(*file);
+  const Runs planned = planned_runs();
+  EXPECT_GT(listed.size(), 600u);
+  for (const auto& [run, times] : listed) {
+    EXPECT_EQ(times, 1) << run;
+    EXPECT_TRUE(planned.contains(run)) << "missing: " << run;
+  }
+  for (const auto& [run, times] : planned) {
+    EXPECT_EQ(times, 1) << run;
+    EXPECT_TRUE(listed.contains(run)) << "extra: " << run;
+  }
+}
+
+TEST(PaperSweeps, RunAsThePaperDid) {
+  for (const char* name : {"e2e-7b", "e2e-13b", "e2e-34b"}) {
+    const Experiment e = load_experiment(fmt::format("{}/configs/{}.yaml", HJ_SOURCE_DIR, name), {});
+    for (const PlannedRun& run : make_plan(e, request()).runs) {
+      EXPECT_EQ(run.spec.tensor_parallel, 8);
+      EXPECT_EQ(run.spec.temperature, 100);
+      EXPECT_EQ(run.spec.weights, "random");
+      EXPECT_EQ(run.spec.suffix, 0);
+      EXPECT_EQ(run.spec.dtype, DType::bf16);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hydrajob
