@@ -1,1 +1,122 @@
 #include "timing/ceilings.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bf16.hpp"
+#include "base/error.hpp"
+#include "base/philox.hpp"
+#include "device/cpu_info.hpp"
+
+namespace hydrajob {
+namespace {
+
+constexpr std::int64_t side = 2048;  // of the square product
+constexpr double enough_s = 0.15;    // of repeating one measurement
+constexpr std::int64_t fewest_times = 3;
+
+// Uniform in (-1, 1): zeros multiply faster than numbers do.
+template <class T>
+std::vector<T> random_matrix(std::uint32_t stream) {
+  std::vector<T> values(static_cast<std::size_t>(side * side));
+  for (std::size_t i = 0; i < values.size(); i += 4) {
+    const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(i), stream, 0, 0}, philox_key(1));
+    for (std::size_t j = 0; j < 4; ++j) values[i + j] = static_cast<T>(2 * uniform_open(words[j]) - 1);
+  }
+  return values;
+}
+
+// Everything both measurements need, on the device.
+struct Bench {
+  std::unique_ptr<Buffer> x, y;
+  std::unique_ptr<PackedWeight> weight;
+  std::unique_ptr<Buffer> source, target;
+};
+
+template <class T>
+void fill_matrices(Bench& bench, Device& device, Kernels& kernels, DType dtype) {
+  const std::vector<T> x = random_matrix<T>(0), weight = random_matrix<T>(1);
+  device.copy_to_device(bench.x->data(), x.data(), x.size() * sizeof(T));
+  bench.weight = kernels.pack(weight.data(), WeightLayout::out_in, side, side, side, dtype);
+  device.synchronize();
+}
+
+Bench make_bench(Device& device, Kernels& kernels, DType dtype) {
+  Bench bench;
+  const std::size_t elements = static_cast<std::size_t>(side * side);
+  bench.x = device.allocate(elements * size_of(dtype));
+  bench.y = device.allocate(elements * sizeof(float));
+  if (dtype == DType::f32) {
+    fill_matrices<float>(bench, device, kernels, dtype);
+  } else {
+    fill_matrices<Bf16>(bench, device, kernels, dtype);
+  }
+  // Several times any cache, but no large part of a small memory.
+  const std::size_t wanted = std::max(std::size_t{256} << 20, 4 * last_level_cache_bytes());
+  const std::size_t bytes = std::min(wanted, device.memory_available() / 16);
+  bench.source = device.allocate(bytes);
+  bench.target = device.allocate(bytes);
+  // Pages never written all read from one page of zeros, out of the cache.
+  device.copy_on_device(bench.source->data(), bench.target->data(), bytes);
+  return bench;
+}
+
+// Seconds of the fastest repetition, begun together on all ranks. A ceiling is what the machine can do: the
+// fastest.
+double fastest(Device& device, Communicator& comm, const std::function<void()>& work) {
+  work();
+  device.synchronize();
+  comm.barrier();
+  double best = std::numeric_limits<double>::infinity(), spent = 0;
+  for (std::int64_t i = 0; i < fewest_times || spent < enough_s; ++i) {
+    const auto begin = device.mark();
+    work();
+    const auto end = device.mark();
+    device.synchronize();
+    const double seconds = device.seconds_between(*begin, *end);
+    best = std::min(best, seconds);
+    spent += seconds;
+  }
+  return best;
+}
+
+// A rank that cannot have the memory tells the others before they wait for it.
+Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
+  Bench bench;
+  std::string error;
+  try {
+    bench = make_bench(device, kernels, dtype);
+  } catch (const std::exception& e) {
+    error = e.what();
+  }
+  error = agree_on_error(comm, error);
+  if (!error.empty()) throw RunError("measuring the machine's ceilings: " + error);
+  return bench;
+}
+
+}  // namespace
+
+Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
+  const Bench bench = make_bench_together(device, kernels, comm, dtype);
+  const double product_s = fastest(device, comm, [&] {
+    kernels.linear(bench.x->data(), *bench.weight, bench.y->data(), DType::f32, side, dtype, device.stream());
+  });
+  const double copy_s = fastest(device, comm, [&] {
+    device.copy_on_device(bench.target->data(), bench.source->data(), bench.source->bytes());
+  });
+  const auto elements = static_cast<double>(side * side);
+  Ceilings ceilings;
+  ceilings.matmul_flops_per_s = 2 * elements * static_cast<double>(side) / comm.all_reduce_max(product_s);
+  ceilings.memory_bytes_per_s = 2 * static_cast<double>(bench.source->bytes()) / comm.all_reduce_max(copy_s);
+  ceilings.memory_bytes = comm.all_reduce_min(static_cast<double>(device.memory_available()));
+  ceilings.origin = "measured";
+  return ceilings;
+}
+
+}  // namespace hydrajob
