@@ -1,0 +1,181 @@
+#include "main/options.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <sstream>
+#include <utility>
+
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/nearest.hpp"
+
+namespace hydrajob {
+namespace {
+
+namespace po = boost::program_options;
+using Strings = std::vector<std::string>;
+
+constexpr const char* environment_prefix = "HYDRAJOB_";
+
+po::options_description described() {
+  po::options_description all("Options of a run (also in the environment: --max-fails is HYDRAJOB_MAX_FAILS)",
+                              100, 60);
+  auto add = all.add_options();
+  add("dry-run", po::bool_switch(),
+      "print every run with its memory, FLOPs, bytes and predicted time, do none");
+  add("list", po::bool_switch(), "print every run's id and parameters, do none");
+  add("ranks", po::value<int>()->value_name("N"), "plan for N ranks (--dry-run, --list)");
+  add("set", po::value<Strings>()->value_name("KEY=VALUE"), "lay a value over the configuration; repeatable");
+  add("only", po::value<Strings>()->value_name("CONDITIONS"),
+      "runs that match, as in mode=hydragen,batch>=64; repeatable: any of them");
+  add("exclude", po::value<Strings>()->value_name("CONDITIONS"), "leave out runs that match; repeatable");
+  add("rerun-failed", po::bool_switch(), "do failed runs again");
+  add("store", po::value<std::string>()->value_name("PATH"),
+      "the HDF5 file of results, in place of the configuration's");
+  add("device", po::value<std::string>()->value_name("NAME"),
+      "auto, cpu or cuda: short for --set device=NAME");
+  add("threads", po::value<int>()->value_name("N"),
+      "CPU threads of each rank; its share of the node's cores otherwise");
+  add("timeout", po::value<double>()->value_name("S"), "seconds a run may take: short for --set timeout=S");
+  add("max-fails", po::value<std::int64_t>()->value_name("N"), "stop when N runs have failed");
+  add("time-limit", po::value<double>()->value_name("S"),
+      "seconds this job has: start no run that is predicted to take longer than is left");
+  add("log-dir", po::value<std::string>()->value_name("DIR"), "every rank writes DIR/rank<N>.log");
+  add("verbose,v", po::bool_switch(), "say more");
+  return all;
+}
+
+Strings option_names(const po::options_description& options) {
+  Strings names;
+  for (const auto& option : options.options()) names.push_back("--" + option->long_name());
+  return names;
+}
+
+[[noreturn]] void refuse_unknown(const std::string& what, const std::string& name, const Strings& known) {
+  const auto close = nearest(name, known);
+  throw UsageError(fmt::format("unknown {} '{}'{}; hydrajob --help lists them", what, name,
+                               close ? fmt::format(": did you mean '{}'?", *close) : ""));
+}
+
+// "max-fails" is HYDRAJOB_MAX_FAILS.
+std::string variable_of(const std::string& option) {
+  std::string name = environment_prefix + option;
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+// The option that a variable sets, empty for variables of others.
+std::string option_of(const std::string& variable, const po::options_description& options) {
+  if (variable.rfind(environment_prefix, 0) != 0) return {};
+  Strings known;
+  for (const auto& option : options.options()) {
+    if (variable_of(option->long_name()) == variable) return option->long_name();
+    known.push_back(variable_of(option->long_name()));
+  }
+  refuse_unknown("environment variable", variable, known);
+}
+
+po::variables_map parse(const Strings& arguments) {
+  const po::options_description visible = described();
+  po::options_description all;
+  all.add(visible);
+  all.add_options()("config", po::value<Strings>());
+  po::positional_options_description positional;
+  positional.add("config", -1);
+  // No guessing of abbreviations: a later option would change what they mean.
+  constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(),
+              values);
+    po::store(
+        po::parse_environment(visible, [&](const std::string& name) { return option_of(name, visible); }),
+        values);
+    po::notify(values);
+  } catch (const po::unknown_option& e) {
+    refuse_unknown("option", e.get_option_name(), option_names(visible));
+  } catch (const po::error& e) {
+    throw UsageError(e.what());
+  }
+  return values;
+}
+
+template <class T>
+T value_or(const po::variables_map& values, const char* name, T otherwise) {
+  return values.count(name) > 0 ? values[name].as<T>() : otherwise;
+}
+
+// A number that must be above zero where it is given.
+template <class T>
+T positive_or_zero(const po::variables_map& values, const char* name) {
+  const T value = value_or<T>(values, name, T{0});
+  if (values.count(name) > 0 && !(value > 0))
+    throw UsageError(fmt::format("--{} {}: expected more than 0", name, value));
+  return value;
+}
+
+std::string config_of(const po::variables_map& values) {
+  const Strings configs = value_or<Strings>(values, "config", {});
+  if (configs.size() != 1) {
+    throw UsageError(
+        fmt::format("expected one configuration, got {}; hydrajob --help explains", configs.size()));
+  }
+  const std::string& config = configs.front();
+  if (std::filesystem::exists(config)) return config;
+  const auto command = nearest(config, {"make-model", "store", "supervise"});
+  throw UsageError(fmt::format("{}: no such file{}", config,
+                               command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
+}
+
+std::string joined(const Strings& arguments) {
+  std::string line = "hydrajob";
+  for (const std::string& argument : arguments) line += " " + argument;
+  return line;
+}
+
+}  // namespace
+
+RunOptions parse_run_options(const Strings& arguments) {
+  const po::variables_map values = parse(arguments);
+  RunOptions options;
+  options.config = config_of(values);
+  options.set = value_or<Strings>(values, "set", {});
+  if (values.count("device") > 0) options.set.push_back("device=" + values["device"].as<std::string>());
+  const auto timeout = positive_or_zero<double>(values, "timeout");
+  if (timeout > 0) options.set.push_back(fmt::format("timeout={}", timeout));
+  options.list = values["list"].as<bool>();
+  options.dry_run = values["dry-run"].as<bool>();
+  options.ranks = positive_or_zero<int>(values, "ranks");
+  options.verbose = values["verbose"].as<bool>();
+  if (values.count("log-dir") > 0) options.log_dir = values["log-dir"].as<std::string>();
+  options.sweep.store = value_or<std::string>(values, "store", {});
+  options.sweep.only = value_or<Strings>(values, "only", {});
+  options.sweep.exclude = value_or<Strings>(values, "exclude", {});
+  options.sweep.threads = positive_or_zero<int>(values, "threads");
+  options.sweep.rerun_failed = values["rerun-failed"].as<bool>();
+  options.sweep.max_fails = positive_or_zero<std::int64_t>(values, "max-fails");
+  options.sweep.time_limit_s = positive_or_zero<double>(values, "time-limit");
+  options.sweep.command_line = joined(arguments);
+  return options;
+}
+
+std::string help_text() {
+  std::ostringstream text;
+  text << "Usage:\n"
+          "  [mpirun -np N] hydrajob CONFIG.yaml [options]    do the runs of an experiment that its store "
+          "lacks\n"
+          "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
+          "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
+          "  hydrajob supervise [options] -- COMMAND …         start COMMAND again while it is interrupted "
+          "or crashes\n"
+          "  hydrajob --version | --help\n\n"
+       << described()
+       << "\nExit codes: 0 all done, 1 some runs failed, 2 usage or configuration, 3 store, 4 regression "
+          "found,\n"
+          "75 interrupted (the same command resumes).\n";
+  return text.str();
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,44 @@
+// What this rank computes with, and what it can do.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "config/experiment.hpp"
+#include "device/device.hpp"
+#include "grid/cost_model.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hydrajob {
+
+struct MachineRequest {
+  int threads = 0;         // CPU threads of a rank; 0: the rank's share of its node's cores
+  int ranks_per_node = 0;  // to plan for other ranks than these (dry run); 0: as they are
+};
+
+class Machine {
+ public:
+  // Throws AgreedError. Collective.
+  Machine(Communicator& world, const MachineRequest& request);
+
+  Device& device() const { return *device_; }
+  Kernels& kernels() const { return *kernels_; }
+  int threads() const { return threads_; }
+  int ranks_per_node() const { return ranks_per_node_; }
+  const std::vector<std::string>& devices() const { return devices_; }  // that runs may name, the best first
+
+  // What every rank can count on, for runs of the experiment's element type. Measures for about half a
+  // second, all ranks at once. Collective.
+  Ceilings ceilings(Communicator& world, const Experiment& experiment) const;
+
+ private:
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Kernels> kernels_;
+  int threads_ = 1;
+  int ranks_per_node_ = 1;
+  std::vector<std::string> devices_ = {"cpu"};
+};
+
+}  // namespace hydrajob

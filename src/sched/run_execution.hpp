@@ -1,0 +1,19 @@
+// One run, done by the ranks of a group together, with every way it can fail.
+#pragma once
+
+#include "comm/communicator.hpp"
+#include "sched/group.hpp"
+#include "store/run_record.hpp"
+
+namespace hydrajob {
+
+// Prepares and measures. On the group's rank 0 the record holds the result, or the status and reason of a
+// failure; on others it is empty. A failure in prepare() on any rank is agreed on by all. One in measure() is
+// a record where the group has one rank, or when it is TimeLimit, which all ranks throw together; else the
+// other ranks may be waiting inside a collective: this rank commits the failure as the run's record, so that
+// the next start leaves the run out, and ends the job with exit code 75. Throws Interrupted, on all ranks,
+// when told to stop. Collective.
+RunRecord execute_run(const PlannedRun& run, std::int32_t attempt, int group_number, Communicator& group,
+                      Communicator& world, ModelCache& models, const SweepContext& sweep);
+
+}  // namespace hydrajob

@@ -1,1 +1,0 @@
-#include "sched/sweep.hpp"
