@@ -93,6 +93,11 @@ std::vector<ParameterInfo> what_shapes() {
        .minimum = 1,
        .maximum = max_tokens,
        .without = "required"},
+  };
+}
+
+std::vector<ParameterInfo> what_samples() {
+  return {
       {.name = "temperature",
        .type = real,
        .applies_to = AppliesTo::generate,
@@ -117,6 +122,11 @@ std::vector<ParameterInfo> what_shapes() {
        .minimum = 1,
        .maximum = 1 << 24,
        .fallback = whole(512)},
+  };
+}
+
+std::vector<ParameterInfo> what_operation() {
+  return {
       {.name = "n_heads",
        .applies_to = AppliesTo::attention,
        .doc = "query heads, of all ranks",
@@ -180,7 +190,8 @@ std::vector<ParameterInfo> what_measures() {
 
 std::vector<ParameterInfo> make_table() {
   std::vector<ParameterInfo> table = what_runs();
-  for (auto part : {what_shapes(), what_measures()}) table.insert(table.end(), part.begin(), part.end());
+  for (auto part : {what_shapes(), what_samples(), what_operation(), what_measures()})
+    table.insert(table.end(), part.begin(), part.end());
   return table;
 }
 

@@ -13,11 +13,13 @@ namespace {
 
 // "${" would be read as a variable.
 std::string escaped(std::string text) {
-  for (std::size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) text.insert(at, "$");
+  for (std::size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) text.insert(at, 1, '$');
   return text;
 }
 
-void emit_value(YAML::Emitter& out, const Value& value) { out << escaped(to_string(value)); }
+void emit_value(YAML::Emitter& out, const Value& value) {
+  out << escaped(to_string(value));
+}
 
 void emit_axis(YAML::Emitter& out, const Axis& axis) {
   out << YAML::Key << axis.parameter << YAML::Value;

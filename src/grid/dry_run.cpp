@@ -44,6 +44,11 @@ Split split_parameters(const std::vector<PlannedRun>& runs) {
       return !same;
     });
   }
+  // Says nothing where it is the number of iterations anyway.
+  const bool goes_on = std::any_of(runs.begin(), runs.end(), [](const PlannedRun& run) {
+    return run.spec.max_iterations != run.spec.iterations;
+  });
+  if (!goes_on) varying.erase("max_iterations");
   for (const std::string& name : columns_first()) {
     if (varying.erase(name) > 0) split.varying.push_back(name);
   }

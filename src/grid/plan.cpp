@@ -71,6 +71,11 @@ class Identities {
   std::uint64_t last_seed_ = 0;
 };
 
+const Ceilings& ceilings_for(const RunSpec& spec, const PlanRequest& request) {
+  const auto own = request.ceilings_of_dtype.find(spec.dtype);
+  return own == request.ceilings_of_dtype.end() ? request.ceilings : own->second;
+}
+
 std::string skip_reason(const RunSpec& spec, const RunCost& cost, const PlanRequest& request) {
   if (spec.mode == Mode::vllm || spec.mode == Mode::vllm_notok) return "no such engine yet";
   if (std::find(request.devices.begin(), request.devices.end(), spec.device) == request.devices.end()) {
@@ -79,7 +84,7 @@ std::string skip_reason(const RunSpec& spec, const RunCost& cost, const PlanRequ
   if (request.ranks > 0 && spec.tensor_parallel > request.ranks) {
     return fmt::format("needs {} ranks, has {}", spec.tensor_parallel, request.ranks);
   }
-  const double has = request.ceilings.memory_bytes;
+  const double has = ceilings_for(spec, request).memory_bytes;
   if (has > 0 && cost.memory.total() > has) {
     return fmt::format("needs {}, has {}", format_bytes(cost.memory.total()), format_bytes(has));
   }
@@ -104,7 +109,7 @@ class Collector {
     }
     if (!only_.empty() && !any_holds(only_, spec.parameters)) return;
     if (any_holds(exclude_, spec.parameters)) return;
-    RunCost cost = cost_of(spec, request_.ceilings);
+    RunCost cost = cost_of(spec, ceilings_for(spec, request_));
     std::string reason = skip_reason(spec, cost, request_);
     runs.push_back({std::move(spec), cost, std::move(reason)});
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,11 @@ struct PlannedRun {
 };
 
 struct PlanRequest {
-  int ranks = 1;            // of the job; 0: not known yet, every degree is taken
-  int ranks_per_node = 0;   // 0: not known
-  Ceilings ceilings;        // memory_bytes 0: not known, everything fits
+  int ranks = 1;           // of the job; 0: not known yet, every degree is taken
+  int ranks_per_node = 0;  // 0: not known
+  Ceilings ceilings;       // memory_bytes 0: not known, everything fits
+  // Where products of a dtype have ceilings of their own; other dtypes take `ceilings`.
+  std::map<DType, Ceilings> ceilings_of_dtype = {};
   std::string code_digest;  // of the sources that shape a result
   // Digest of a weights file without reading its tensors; random weights are handled here.
   std::function<std::string(const std::string& path)> weights_digest;
