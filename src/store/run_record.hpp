@@ -12,25 +12,26 @@ namespace hydrajob {
 
 enum class RunStatus {
   ok,
-  failed,       // an exception; `reason` is its message
+  failed,  // an exception; `reason` is its message
   out_of_memory,
   timed_out,
-  crashed,      // the process died with this run in flight, twice
-  skipped,      // known before the start that it cannot run
+  crashed,  // the process died with this run in flight, twice
+  skipped,  // known before the start that it cannot run
 };
 
 std::string to_string(RunStatus status);
 RunStatus parse_run_status(const std::string& name);  // throws StoreError
 
-// Every sample of one phase, all ranks of the group. Sample i: rank[i] measured value[i] in iteration[i], step[i].
+// Every sample of one phase, all ranks of the group. Sample i: rank[i] measured value[i] in iteration[i],
+// step[i].
 struct SampleSeries {
-  std::string phase;      // "prefill", "decode_step", "total", "attention", …
+  std::string phase;  // "prefill", "decode_step", "total", "attention", …
   std::string unit = "s";
-  bool warmup = false;    // warm-up samples are kept apart
+  bool warmup = false;  // warm-up samples are kept apart
   std::vector<double> value;
-  std::vector<std::int32_t> rank;       // within the group
+  std::vector<std::int32_t> rank;  // within the group
   std::vector<std::int32_t> iteration;
-  std::vector<std::int32_t> step;       // 0 where the phase has none
+  std::vector<std::int32_t> step;  // 0 where the phase has none
 };
 
 // One column of the runs table: a number with its unit and what it means.
@@ -44,18 +45,18 @@ struct RunRecord {
   std::string run_id;        // 32 hexadecimal characters, RunSpec::id
   std::int32_t attempt = 1;  // 1, 2, … over all starts
   RunStatus status = RunStatus::ok;
-  std::string reason;        // empty when ok
-  std::string convergence;   // whether the samples converged, in words
-  std::string experiment;    // the configuration's name
-  Parameters parameters;     // resolved
+  std::string reason;                     // empty when ok
+  std::string convergence;                // whether the samples converged, in words
+  std::string experiment;                 // the configuration's name
+  Parameters parameters;                  // resolved
   std::map<std::string, Metric> metrics;  // "decode_step.median", "predicted_s", "roofline_fraction", …
   std::vector<SampleSeries> samples;
-  std::string config_text;   // the resolved YAML text; stored once per distinct text
-  std::string environment;   // JSON object text of the provenance; stored once per distinct text
+  std::string config_text;  // the resolved YAML text; stored once per distinct text
+  std::string environment;  // JSON object text of the provenance; stored once per distinct text
   double started_unix_s = 0;
   double finished_unix_s = 0;
-  std::int32_t group = 0;          // which group of ranks ran it
-  std::int32_t first_rank = 0;     // of MPI_COMM_WORLD
+  std::int32_t group = 0;       // which group of ranks ran it
+  std::int32_t first_rank = 0;  // of MPI_COMM_WORLD
 };
 
 }  // namespace hydrajob
