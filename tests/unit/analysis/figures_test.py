@@ -80,12 +80,12 @@ class Figures(StoreTest):
         plots = self.plots([attention_run(mode, 64, 1024, suffix, seconds)
                             for mode, seconds in (("hydragen", 1e-4), ("noshared", 6e-4)) for suffix in range(0, 64, 16)])
 
-        self.assertEqual(list(plots), ["attention-by-suffix", "attention-speedup"])
+        self.assertEqual(list(plots), ["attention-by-suffix", "attention-speedup-by-suffix"])
         (axis,) = plots["attention-by-suffix"].figure.axes
         self.assertEqual(axis.get_title(loc="left"), "batch 64, prefix 1024")
         self.assertEqual(axis.get_ylabel(), "attention time (µs)")
         self.assertEqual(axis.get_xscale(), "linear")
-        (speedups,) = self.points(plots["attention-speedup"].figure.axes[0], "#0072B2")
+        (speedups,) = self.points(plots["attention-speedup-by-suffix"].figure.axes[0], "#0072B2")
         np.testing.assert_allclose(speedups, [(suffix, 6) for suffix in range(0, 64, 16)])
 
     def test_many_runs_are_thinned_evenly_and_it_is_said(self):
