@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "engine/engine.hpp"
+#include "grid/constraints.hpp"
 
 namespace hydrajob {
 namespace {
@@ -20,7 +21,8 @@ class Loader {
 
   std::shared_ptr<Model> load() {
     const Architecture& a = source_.architecture();
-    const std::string problem = split_problem(a, context_.group->size());
+    const std::string problem =
+        heads_split_problem(a.n_heads, a.n_kv_heads, a.intermediate, context_.group->size());
     if (!problem.empty()) throw UsageError(a.name + ": " + problem);
     auto model = std::make_shared<Model>();
     model->architecture = a;

@@ -14,14 +14,14 @@ namespace hydrajob {
 
 // How a tensor is split over the ranks of a group.
 enum class Split {
-  none,      // every rank holds all of it
-  rows,      // even contiguous row ranges: vocabulary, columns (out, in) and rows (in, out) of the projections
+  none,  // every rank holds all of it
+  rows,  // even contiguous row ranges: vocabulary, columns (out, in) and rows (in, out) of the projections
   kv_heads,  // rows by KV head; replicated where there are fewer KV heads than ranks
 };
 
 struct TensorInfo {
-  std::string name;        // "layers.0.attention.q", see tensors_of
-  std::int64_t rows = 0;   // of the whole tensor; a vector has rows = 1
+  std::string name;       // "layers.0.attention.q", see tensors_of
+  std::int64_t rows = 0;  // of the whole tensor; a vector has rows = 1
   std::int64_t cols = 0;
   Split split = Split::none;
 };
@@ -31,7 +31,8 @@ struct TensorInfo {
 //   layers.N.attention_norm (1, hidden);  layers.N.attention.q (n_heads head_dim, hidden) rows;
 //   layers.N.attention.k, .v (n_kv_heads head_dim, hidden) kv_heads;
 //   layers.N.attention.o (n_heads head_dim, hidden) rows, stored (in, out);  layers.N.mlp_norm (1, hidden);
-//   layers.N.mlp.gate, .up (intermediate, hidden) rows;  layers.N.mlp.down (intermediate, hidden) rows, stored (in, out)
+//   layers.N.mlp.gate, .up (intermediate, hidden) rows;  layers.N.mlp.down (intermediate, hidden) rows,
+//   stored (in, out)
 std::vector<TensorInfo> tensors_of(const Architecture& architecture);
 
 // Rows [begin, end) of a tensor that a rank of a degree holds.
@@ -42,29 +43,26 @@ struct RowRange {
 };
 RowRange shard_of(const TensorInfo& tensor, const Architecture& architecture, int rank, int degree);
 
-// Empty when the architecture can be split over `degree` ranks, else the reason: "n_heads 40 is not a multiple of
-// tensor_parallel 3". n_heads and intermediate must be multiples; of n_kv_heads and the degree one must divide the
-// other; the vocabulary may be uneven.
-std::string split_problem(const Architecture& architecture, int degree);
-
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
   virtual const Architecture& architecture() const = 0;
   // Identifies the values: the model file's digest, or "random:<seed>".
   virtual std::string digest() const = 0;
-  // Reads rows of a tensor into host memory, (rows.count(), cols) of `dtype`, converting where the source holds
-  // another type. `target` is best 4096-byte aligned. Throws UsageError that names the file and the tensor when it is
-  // missing, misshapen or corrupted.
+  // Reads rows of a tensor into host memory, (rows.count(), cols) of `dtype`, converting where the source
+  // holds another type. `target` is best 4096-byte aligned. Throws UsageError that names the file and the
+  // tensor when it is missing, misshapen or corrupted.
   virtual void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) = 0;
 };
 
 // A model file (docs/model-file.md). Throws UsageError when it is none, truncated or of another version.
 std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads);
 
-// Seeded values, the same at every degree: element (row, col) of a tensor depends on the seed, the tensor's name and
-// its index only. Projections are uniform with standard deviation 1/sqrt(in), the embedding 1, norms 1 ± 0.1.
-std::unique_ptr<WeightSource> make_random_weights(const Architecture& architecture, std::uint64_t seed, int threads);
+// Seeded values, the same at every degree: element (row, col) of a tensor depends on the seed, the tensor's
+// name and its index only. Projections are uniform with standard deviation 1/sqrt(in), the embedding 1, norms
+// 1 ± 0.1.
+std::unique_ptr<WeightSource> make_random_weights(const Architecture& architecture, std::uint64_t seed,
+                                                  int threads);
 
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.
 void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype);

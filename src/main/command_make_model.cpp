@@ -1,0 +1,79 @@
+#include "main/command_make_model.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include "base/dtype.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "comm/threads.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob {
+namespace {
+
+namespace po = boost::program_options;
+
+po::options_description described() {
+  po::options_description options("hydrajob make-model ARCHITECTURE.yaml -o MODEL.h5 [options]", 100, 60);
+  auto add = options.add_options();
+  add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
+      "the model file; replaced if it is there");
+  add("dtype", po::value<std::string>()->default_value("bf16"), "bf16 or f32");
+  add("seed", po::value<std::uint64_t>()->default_value(1), "of the random weights");
+  add("threads", po::value<int>()->default_value(0), "CPU threads; 0: as many as there are cores");
+  add("help,h", "print this");
+  return options;
+}
+
+po::variables_map parse(const std::vector<std::string>& arguments, const po::options_description& visible) {
+  po::options_description all;
+  all.add(visible).add_options()("architecture", po::value<std::string>());
+  po::positional_options_description positional;
+  positional.add("architecture", 1);
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
+  } catch (const po::error& e) {
+    throw UsageError(std::string("make-model: ") + e.what() +
+                     "; hydrajob make-model --help lists the options");
+  }
+  return values;
+}
+
+}  // namespace
+
+ExitCode run_make_model(const std::vector<std::string>& arguments) {
+  const po::options_description visible = described();
+  const po::variables_map values = parse(arguments, visible);
+  if (values.count("help") > 0) {
+    std::cout << visible;
+    return ExitCode::ok;
+  }
+  if (values.count("architecture") == 0)
+    throw UsageError("make-model: which ARCHITECTURE.yaml? See configs/models/");
+  if (values.count("output") == 0) throw UsageError("make-model: -o MODEL.h5 is missing");
+  const DType dtype = parse_dtype(values["dtype"].as<std::string>());
+  const int asked = values["threads"].as<int>();
+  if (asked < 0) throw UsageError(fmt::format("make-model: --threads {}: expected 0 or more", asked));
+
+  const Architecture architecture = load_architecture(values["architecture"].as<std::string>());
+  const std::filesystem::path output = values["output"].as<std::string>();
+  const auto source = make_random_weights(architecture, values["seed"].as<std::uint64_t>(),
+                                          asked > 0 ? asked : cores_available());
+  const auto begin = std::chrono::steady_clock::now();
+  write_model_file(output, *source, dtype);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+  const auto bytes = static_cast<double>(std::filesystem::file_size(output));
+  log::info(fmt::format("{}: {} {}, random weights of seed {}, {} in {}", output.string(), architecture.name,
+                        name_of(dtype), values["seed"].as<std::uint64_t>(), format_bytes(bytes),
+                        format_seconds(taken.count())));
+  return ExitCode::ok;
+}
+
+}  // namespace hydrajob

@@ -1,1 +1,0 @@
-#include "weights/weight_source.hpp"
