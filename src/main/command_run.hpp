@@ -5,11 +5,15 @@
 #include <vector>
 
 #include "base/exit_code.hpp"
+#include "sched/group.hpp"
+#include "workload/workload.hpp"
 
 namespace hydrajob {
 
 // Prints its own errors, once; every rank returns the same code. Throws UsageError when MPI cannot be
 // started.
-ExitCode run_experiment(const std::vector<std::string>& arguments);
+// `factory`: what makes the workloads; tests of the scheduler have their own.
+ExitCode run_experiment(const std::vector<std::string>& arguments,
+                        const WorkloadFactory& factory = make_workload);
 
 }  // namespace hydrajob

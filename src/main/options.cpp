@@ -53,9 +53,9 @@ Strings option_names(const po::options_description& options) {
   return names;
 }
 
-[[noreturn]] void refuse_unknown(const std::string& what, const std::string& name, const Strings& known) {
-  const auto close = nearest(name, known);
-  throw UsageError(fmt::format("unknown {} '{}'{}; hydrajob --help lists them", what, name,
+[[noreturn]] void refuse_unknown(const std::string& option, const Strings& known) {
+  const auto close = nearest(option, known);
+  throw UsageError(fmt::format("unknown option '{}'{}; hydrajob --help lists them", option,
                                close ? fmt::format(": did you mean '{}'?", *close) : ""));
 }
 
@@ -66,15 +66,12 @@ std::string variable_of(const std::string& option) {
   return name;
 }
 
-// The option that a variable sets, empty for variables of others.
+// The option that a variable sets, empty for others: configurations use HYDRAJOB_ variables of their own.
 std::string option_of(const std::string& variable, const po::options_description& options) {
-  if (variable.rfind(environment_prefix, 0) != 0) return {};
-  Strings known;
   for (const auto& option : options.options()) {
     if (variable_of(option->long_name()) == variable) return option->long_name();
-    known.push_back(variable_of(option->long_name()));
   }
-  refuse_unknown("environment variable", variable, known);
+  return {};
 }
 
 po::variables_map parse(const Strings& arguments) {
@@ -95,7 +92,7 @@ po::variables_map parse(const Strings& arguments) {
         values);
     po::notify(values);
   } catch (const po::unknown_option& e) {
-    refuse_unknown("option", e.get_option_name(), option_names(visible));
+    refuse_unknown(e.get_option_name(), option_names(visible));
   } catch (const po::error& e) {
     throw UsageError(e.what());
   }

@@ -23,7 +23,7 @@ using WorkloadFactory = std::function<std::unique_ptr<Workload>(const PlannedRun
 struct SweepContext {
   const Plan& plan;
   const Machine& machine;
-  const Ceilings& ceilings;
+  const CeilingsByDtype& ceilings;
   const WorkloadFactory& factory;
   StopWatch& watch;
   std::filesystem::path store;
@@ -34,9 +34,5 @@ struct SweepContext {
 // Follows the dispatcher until it ends the sweep; returns the exit code that it gave. Collective over the
 // world, whose rank 0 has a dispatcher in another thread.
 int work_in_groups(Communicator& world, const SweepContext& sweep);
-
-// The columns that a record has whether it ran or not: identity, parameters, what the plan said.
-RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
-                         const std::string& environment);
 
 }  // namespace hydrajob

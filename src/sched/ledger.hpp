@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 namespace hydrajob {
 
 struct LedgerRequest {
+  std::filesystem::path store;
   bool rerun_failed = false;  // runs that failed, ran out of memory, timed out or crashed are done again
   std::string config_text;    // of the records that it writes itself: skipped and crashed runs
   std::string environment;
@@ -39,8 +41,10 @@ class Ledger {
   void finished(const RunReport& report);
   // A run told to stop: it did not crash, and is still to be done.
   void abandoned(std::int64_t run);
+  void event(const std::string& text);
 
  private:
+  const std::string& id(std::int64_t run) const { return plan_.runs[static_cast<std::size_t>(run)].spec.id; }
   void sort_run(std::int64_t run, const LedgerRequest& request);
   void write_row(std::int64_t run, RunStatus status, const std::string& reason, const LedgerRequest& request);
 

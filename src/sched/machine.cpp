@@ -1,7 +1,7 @@
 #include "sched/machine.hpp"
 
 #include <algorithm>
-#include <variant>
+#include <set>
 
 #include "comm/threads.hpp"
 #include "config/parameters.hpp"
@@ -11,16 +11,27 @@
 namespace hydrajob {
 namespace {
 
-// The first element type that the experiment names: ceilings are of one.
-DType dtype_of(const Experiment& experiment) {
+// The element types among an axis's values.
+void add_dtypes(std::set<DType>& dtypes, const Axis& axis) {
+  if (axis.parameter != "dtype") return;
+  for (const Value& value : axis.values) dtypes.insert(parse_dtype(to_string(value)));
+}
+
+// Of all runs of the experiment; the default where it names none.
+std::set<DType> dtypes_of(const Experiment& experiment) {
+  std::set<DType> dtypes;
   for (const Block& block : experiment.blocks) {
-    for (const Axis& axis : block.axes) {
-      if (axis.parameter == "dtype" && !axis.values.empty())
-        return parse_dtype(to_string(axis.values.front()));
+    for (const Axis& axis : block.axes) add_dtypes(dtypes, axis);
+    for (const Zip& zip : block.zips) {
+      for (const Axis& axis : zip) add_dtypes(dtypes, axis);
+    }
+    for (const When& when : block.whens) {
+      for (const Axis& axis : when.axes) add_dtypes(dtypes, axis);
     }
   }
   const ParameterInfo* info = find_parameter("dtype");
-  return info && info->fallback ? parse_dtype(to_string(*info->fallback)) : DType::bf16;
+  if (dtypes.empty() && info && info->fallback) dtypes.insert(parse_dtype(to_string(*info->fallback)));
+  return dtypes;
 }
 
 }  // namespace
@@ -40,8 +51,12 @@ Machine::Machine(Communicator& world, const MachineRequest& request) {
   });
 }
 
-Ceilings Machine::ceilings(Communicator& world, const Experiment& experiment) const {
-  return agreed(world, [&] { return measure_ceilings(*device_, *kernels_, world, dtype_of(experiment)); });
+CeilingsByDtype Machine::ceilings(Communicator& world, const Experiment& experiment) const {
+  CeilingsByDtype ceilings;
+  for (const DType dtype : dtypes_of(experiment)) {
+    ceilings[dtype] = agreed(world, [&] { return measure_ceilings(*device_, *kernels_, world, dtype); });
+  }
+  return ceilings;
 }
 
 }  // namespace hydrajob

@@ -1,10 +1,12 @@
 // What this rank computes with, and what it can do.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/dtype.hpp"
 #include "comm/communicator.hpp"
 #include "config/experiment.hpp"
 #include "device/device.hpp"
@@ -18,6 +20,9 @@ struct MachineRequest {
   int ranks_per_node = 0;  // to plan for other ranks than these (dry run); 0: as they are
 };
 
+// By the element type of a run's products.
+using CeilingsByDtype = std::map<DType, Ceilings>;
+
 class Machine {
  public:
   // Throws AgreedError. Collective.
@@ -29,9 +34,9 @@ class Machine {
   int ranks_per_node() const { return ranks_per_node_; }
   const std::vector<std::string>& devices() const { return devices_; }  // that runs may name, the best first
 
-  // What every rank can count on, for runs of the experiment's element type. Measures for about half a
-  // second, all ranks at once. Collective.
-  Ceilings ceilings(Communicator& world, const Experiment& experiment) const;
+  // What every rank can count on, for each element type that the experiment names. Measures for about half a
+  // second each, all ranks at once. Collective.
+  CeilingsByDtype ceilings(Communicator& world, const Experiment& experiment) const;
 
  private:
   std::unique_ptr<Device> device_;

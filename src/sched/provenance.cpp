@@ -77,13 +77,17 @@ std::string describe_build() {
       .text();
 }
 
-std::string describe_ceilings(const Ceilings& ceilings) {
-  return JsonObject()
-      .add("matmul_flops_per_s", ceilings.matmul_flops_per_s)
-      .add("memory_bytes_per_s", ceilings.memory_bytes_per_s)
-      .add("memory_bytes", ceilings.memory_bytes)
-      .add("origin", ceilings.origin)
-      .text();
+std::string describe_ceilings(const CeilingsByDtype& by_dtype) {
+  JsonObject all;
+  for (const auto& [dtype, ceilings] : by_dtype) {
+    JsonObject object;
+    object.add("matmul_flops_per_s", ceilings.matmul_flops_per_s)
+        .add("memory_bytes_per_s", ceilings.memory_bytes_per_s)
+        .add("memory_bytes", ceilings.memory_bytes)
+        .add("origin", ceilings.origin);
+    all.add_json(name_of(dtype), object.text());
+  }
+  return all.text();
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ std::string code_digest() {
   return build_info::code_digest;
 }
 
-std::string describe_environment(Communicator& world, const Machine& machine, const Ceilings& ceilings,
+std::string describe_environment(Communicator& world, const Machine& machine, const CeilingsByDtype& ceilings,
                                  const std::string& command_line) {
   const std::vector<std::string> ranks = world.all_gather(describe_rank(machine));
   std::string text;

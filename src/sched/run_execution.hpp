@@ -7,6 +7,10 @@
 
 namespace hydrajob {
 
+// The columns that a record has whether it ran or not: identity, parameters, what the plan said.
+RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
+                         const std::string& environment);
+
 // Prepares and measures. On the group's rank 0 the record holds the result, or the status and reason of a
 // failure; on others it is empty. A failure in prepare() on any rank is agreed on by all. One in measure() is
 // a record where the group has one rank, or when it is TimeLimit, which all ranks throw together; else the

@@ -1,0 +1,85 @@
+#include "main/command_run.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "comm/mpi_session.hpp"
+#include "config/experiment.hpp"
+#include "grid/dry_run.hpp"
+#include "main/options.hpp"
+#include "sched/agree.hpp"
+#include "sched/machine.hpp"
+#include "sched/sweep.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Every run's id and parameters, without measuring the machine.
+void print_list(const Plan& plan) {
+  for (const PlannedRun& run : plan.runs) {
+    const std::string skipped = run.skip_reason.empty() ? "" : "  skipped: " + run.skip_reason;
+    std::cout << run.spec.id << "  " << to_string(run.spec.parameters) << skipped << '\n';
+  }
+}
+
+int largest_degree(const Plan& plan) {
+  int degree = 1;
+  for (const PlannedRun& run : plan.runs) degree = std::max(degree, run.spec.tensor_parallel);
+  return degree;
+}
+
+// What would be done, by as many ranks as the option says, else as there are,
+// else as the widest run needs.
+void show_plan(const Experiment& experiment, const RunOptions& options, Communicator& world) {
+  const Plan shape = make_plan(experiment, plan_request(options.sweep, options.ranks));
+  if (options.list) return print_list(shape);
+  int ranks = options.ranks > 0 ? options.ranks : world.size();
+  if (options.ranks == 0 && !launched_by_mpi()) ranks = largest_degree(shape);
+  const auto self = make_self_communicator();
+  const Machine machine(*self, {options.sweep.threads, ranks});
+  const CeilingsByDtype ceilings = machine.ceilings(*self, experiment);
+  print_dry_run(std::cout, experiment,
+                make_plan(experiment, plan_request(options.sweep, ranks, machine, ceilings)), ranks);
+}
+
+ExitCode run_job(const std::vector<std::string>& arguments, const WorkloadFactory& factory,
+                 Communicator& world) {
+  const RunOptions options = agreed(world, [&] { return parse_run_options(arguments); });
+  log::start(world.rank(), options.log_dir, options.verbose);
+  const Experiment experiment = agreed(world, [&] { return load_experiment(options.config, options.set); });
+  if (!options.list && !options.dry_run) return run_sweep(experiment, options.sweep, world, factory);
+  agreed(world, [&] {
+    if (world.rank() == 0) show_plan(experiment, options, world);
+  });
+  return ExitCode::ok;
+}
+
+// Errors that all ranks share are printed once, and before any rank leaves:
+// mpirun kills the others then.
+ExitCode run_or_explain(const std::vector<std::string>& arguments, const WorkloadFactory& factory,
+                        Communicator& world) {
+  try {
+    return run_job(arguments, factory, world);
+  } catch (const AgreedError& e) {
+    if (world.rank() == 0) log::error(e.what());
+    world.barrier();
+    return e.code();
+  } catch (const std::exception& e) {
+    log::error(e.what());
+    world.abort(static_cast<int>(ExitCode::interrupted));
+  }
+}
+
+}  // namespace
+
+ExitCode run_experiment(const std::vector<std::string>& arguments, const WorkloadFactory& factory) {
+  if (!launched_by_mpi()) return run_or_explain(arguments, factory, *make_self_communicator());
+  MpiSession session;
+  return run_or_explain(arguments, factory, session.world());
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,183 @@
+#include "sched/run_execution.hpp"
+
+#include <chrono>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "store/store.hpp"
+
+namespace hydrajob {
+namespace {
+
+struct Failure {
+  RunStatus status = RunStatus::failed;
+  std::string reason;
+};
+
+// What the exception in flight means for the run.
+Failure current_failure() {
+  try {
+    throw;
+  } catch (const TimeLimit& e) {
+    return {RunStatus::timed_out, e.what()};
+  } catch (const OutOfMemory& e) {
+    return {RunStatus::out_of_memory, e.what()};
+  } catch (const std::bad_alloc&) {
+    return {RunStatus::out_of_memory, "the host's memory cannot be had (std::bad_alloc)"};
+  } catch (const std::exception& e) {
+    return {RunStatus::failed, e.what()};
+  } catch (...) {
+    return {RunStatus::failed, "an exception that is no std::exception"};
+  }
+}
+
+double unix_now_s() {
+  using std::chrono::duration;
+  return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+class RunExecution {
+ public:
+  RunExecution(const PlannedRun& run, std::int32_t attempt, int group_number, Communicator& group,
+               Communicator& world, const SweepContext& sweep)
+      : run_(run),
+        attempt_(attempt),
+        group_number_(group_number),
+        group_(group),
+        world_(world),
+        sweep_(sweep) {}
+
+  RunRecord execute(ModelCache& models) {
+    std::unique_ptr<Workload> workload;
+    const std::optional<Failure> failure = agree([&] {
+      workload = sweep_.factory(run_, context(models));
+      workload->prepare();
+    });
+    return failure ? failed(*failure) : measure(*workload);
+  }
+
+ private:
+  WorkloadContext context(ModelCache& models) const {
+    WorkloadContext context;
+    context.engine = {&sweep_.machine.device(), &sweep_.machine.kernels(), &group_,
+                      sweep_.ceilings.at(run_.spec.dtype)};
+    context.models = &models;
+    context.threads = sweep_.machine.threads();
+    context.check_time = make_time_check(group_, sweep_.watch, run_.spec.timeout_s);
+    return context;
+  }
+
+  // Runs `step` on every rank; the first failing rank's failure on all.
+  template <class Step>
+  std::optional<Failure> agree(const Step& step) {
+    std::string mine;
+    try {
+      step();
+    } catch (...) {
+      const Failure failure = current_failure();
+      const std::string where = group_.size() > 1 ? fmt::format("rank {}: ", world_.rank()) : "";
+      mine = to_string(failure.status) + "\n" + where + failure.reason;
+    }
+    const std::string first = agree_on_error(group_, mine);
+    if (first.empty()) return std::nullopt;
+    const auto end = first.find('\n');
+    return Failure{parse_run_status(first.substr(0, end)), first.substr(end + 1)};
+  }
+
+  RunRecord measure(Workload& workload) {
+    try {
+      return complete(workload.measure());
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const TimeLimit& e) {
+      return failed({RunStatus::timed_out, e.what()});
+    } catch (...) {
+      const Failure failure = current_failure();
+      if (group_.size() > 1) end_the_job(failure);
+      return failed(failure);
+    }
+  }
+
+  // Adds to a measured record what the workload does not know. On other ranks than 0 the record is left
+  // empty.
+  RunRecord complete(RunRecord measured) const {
+    if (group_.rank() != 0) return {};
+    RunRecord record = planned_record(run_, sweep_.config_text, sweep_.environment);
+    record.metrics.merge(measured.metrics);
+    record.samples = std::move(measured.samples);
+    record.convergence = std::move(measured.convergence);
+    return stamp(std::move(record));
+  }
+
+  RunRecord failed(const Failure& failure) const {
+    if (group_.rank() != 0) return {};
+    return failure_record(failure);
+  }
+
+  RunRecord failure_record(const Failure& failure) const {
+    RunRecord record = planned_record(run_, sweep_.config_text, sweep_.environment);
+    record.status = failure.status;
+    record.reason = failure.reason;
+    return stamp(std::move(record));
+  }
+
+  RunRecord stamp(RunRecord record) const {
+    record.attempt = attempt_;
+    record.group = group_number_;
+    record.first_rank = group_number_ * group_.size();
+    record.started_unix_s = started_unix_s_;
+    record.finished_unix_s = unix_now_s();
+    record.metrics["wall_s"] = {record.finished_unix_s - started_unix_s_, "s",
+                                "the run whole, loading included"};
+    return record;
+  }
+
+  void end_the_job(const Failure& failure) {
+    log::error(fmt::format("rank {} failed while measuring, its group cannot go on: {}", world_.rank(),
+                           failure.reason));
+    try {
+      commit_segment(
+          sweep_.store,
+          failure_record({failure.status, fmt::format("rank {}: {}", world_.rank(), failure.reason)}));
+    } catch (const std::exception& e) {
+      log::error(e.what());
+    }
+    world_.abort(static_cast<int>(ExitCode::interrupted));
+  }
+
+  const PlannedRun& run_;
+  std::int32_t attempt_;
+  int group_number_;
+  Communicator& group_;
+  Communicator& world_;
+  const SweepContext& sweep_;
+  double started_unix_s_ = unix_now_s();
+};
+
+}  // namespace
+
+RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
+                         const std::string& environment) {
+  RunRecord record;
+  record.run_id = run.spec.id;
+  record.experiment = run.spec.experiment;
+  record.parameters = run.spec.parameters;
+  record.config_text = config_text;
+  record.environment = environment;
+  record.metrics["predicted_s"] = {run.cost.predicted_s, "s", "predicted time of the run at the roofline"};
+  record.metrics["memory_planned_bytes"] = {run.cost.memory.total(), "B", "memory planned, one rank"};
+  return record;
+}
+
+RunRecord execute_run(const PlannedRun& run, std::int32_t attempt, int group_number, Communicator& group,
+                      Communicator& world, ModelCache& models, const SweepContext& sweep) {
+  return RunExecution(run, attempt, group_number, group, world, sweep).execute(models);
+}
+
+}  // namespace hydrajob

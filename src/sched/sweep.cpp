@@ -1,0 +1,135 @@
+#include "sched/sweep.hpp"
+
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "sched/agree.hpp"
+#include "sched/dispatcher.hpp"
+#include "sched/ledger.hpp"
+#include "sched/progress.hpp"
+#include "sched/provenance.hpp"
+#include "sched/stop.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob {
+namespace {
+
+std::string digest_of_weights(const std::string& path) {
+  return open_model_file(path, 1)->digest();
+}
+Architecture architecture_of_weights(const std::string& path) {
+  return open_model_file(path, 1)->architecture();
+}
+
+// World rank 0's part: the store, what it knows, and the thread that hands out the runs.
+class Head {
+ public:
+  Head(Communicator& world, const SweepContext& sweep, const SweepOptions& options)
+      : store_(sweep.store),
+        ledger_(store_, sweep.plan,
+                {sweep.store, options.rerun_failed, sweep.config_text, sweep.environment}),
+        progress_(sweep.plan, static_cast<std::int64_t>(ledger_.pending().size()), progress_style()),
+        dispatcher_(world, sweep.plan, ledger_, sweep.watch, progress_, {options.max_fails}) {
+    describe_start(sweep.plan, world.size());
+  }
+
+  void start() {
+    thread_ = std::thread([this] { dispatcher_.run(); });
+  }
+
+  // Waits for the thread, then builds the one file. Throws StoreError.
+  void finish() {
+    thread_.join();
+    store_.compact();
+  }
+
+  std::string summary() const {
+    std::string text = fmt::format("{} runs done", progress_.done() - progress_.failed());
+    const auto add = [&](std::int64_t n, const char* what) {
+      if (n > 0) text += fmt::format(", {} {}", n, what);
+    };
+    add(ledger_.found_done(), "done before");
+    add(progress_.failed() + ledger_.found_failed() + ledger_.crashed(), "failed");
+    add(ledger_.skipped(), "skipped");
+    add(static_cast<std::int64_t>(ledger_.pending().size()) - progress_.done(), "still to do");
+    return text;
+  }
+
+ private:
+  void describe_start(const Plan& plan, int ranks) const {
+    for (const std::string& note : plan.notes) log::info(note);
+    log::info(fmt::format("{} runs: {} to do, {} done before, {} failed before, {} skipped; {} ranks",
+                          plan.runs.size(), ledger_.pending().size(), ledger_.found_done(),
+                          ledger_.found_failed() + ledger_.crashed(), ledger_.skipped(), ranks));
+  }
+
+  Store store_;
+  Ledger ledger_;
+  Progress progress_;
+  Dispatcher dispatcher_;
+  std::thread thread_;
+};
+
+// Whatever went wrong while closing the store, ranks leave with one code.
+ExitCode finish(Communicator& world, Head* head, const SweepContext& sweep, int exit_code) {
+  agreed(world, [&] {
+    if (head) head->finish();
+  });
+  if (head) log::info(fmt::format("{}; store {}", head->summary(), sweep.store.string()));
+  return static_cast<ExitCode>(exit_code);
+}
+
+}  // namespace
+
+PlanRequest plan_request(const SweepOptions& options, int ranks) {
+  PlanRequest request;
+  request.ranks = ranks;
+  request.code_digest = code_digest();
+  request.weights_digest = digest_of_weights;
+  request.weights_architecture = architecture_of_weights;
+  request.only = options.only;
+  request.exclude = options.exclude;
+  return request;
+}
+
+PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& machine,
+                         const CeilingsByDtype& ceilings) {
+  PlanRequest request = plan_request(options, ranks);
+  request.ranks_per_node = machine.ranks_per_node();
+  request.ceilings = ceilings.begin()->second;
+  request.ceilings_of_dtype = ceilings;
+  request.devices = machine.devices();
+  return request;
+}
+
+ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Communicator& world,
+                   const WorkloadFactory& factory) {
+  StopWatch watch(options.time_limit_s);
+  const Machine machine(world, {options.threads, 0});
+  log::info(fmt::format("{} ranks, {} threads each", world.size(), machine.threads()));
+  const CeilingsByDtype ceilings = machine.ceilings(world, experiment);
+  const Plan plan = agreed(
+      world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });
+  const std::filesystem::path store = options.store.empty() ? experiment.store : options.store;
+  const SweepContext sweep{plan,
+                           machine,
+                           ceilings,
+                           factory,
+                           watch,
+                           store,
+                           experiment.resolved_text,
+                           describe_environment(world, machine, ceilings, options.command_line)};
+  std::optional<Head> head;
+  agreed(world, [&] {
+    if (world.rank() == 0) head.emplace(world, sweep, options);
+  });
+  if (head) head->start();
+  const int exit_code = work_in_groups(world, sweep);
+  return finish(world, head ? &*head : nullptr, sweep, exit_code);
+}
+
+}  // namespace hydrajob

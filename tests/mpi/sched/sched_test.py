@@ -1,0 +1,260 @@
+"""The scheduler under mpirun: every way a run can end is a row with its reason, the sweep goes on, starting again
+does what is missing and nothing else, and no finished run is lost."""
+import collections
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+
+MPIRUN, HYDRAJOB, PROBE, NP = sys.argv.pop(), sys.argv.pop(), sys.argv.pop(), int(sys.argv.pop())
+DEGREES = [d for d in (1, 2, 4, 8) if d <= NP]
+PREFIXES = [16, 32, 48]
+
+CONFIG = """
+name: probe
+store: results.h5
+workload: attention
+dtype: f32
+n_heads: 8
+n_kv_heads: 8
+head_dim: 64
+suffix: 16
+batch: 2
+"""
+
+Row = collections.namedtuple("Row", "status reason attempt degree prefix sum")
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def metric(runs, name, i):
+    return runs[name][i] if name in runs else float("nan")
+
+
+class Sched(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="hj")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.configure()
+
+    def configure(self, mode="hydragen", degrees=DEGREES, prefixes=PREFIXES):
+        (self.folder / "probe.yaml").write_text(
+            CONFIG + f"mode: {mode}\ntensor_parallel: {list(degrees)}\nprefix: {list(prefixes)}\n")
+
+    def command(self, *options, np=NP):
+        return [MPIRUN, "--oversubscribe", "--bind-to", "none", "-np", str(np), PROBE, "probe.yaml", *options]
+
+    def environment(self, probe):
+        return dict(os.environ, HJ_PROBE=probe, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                    OMP_NUM_THREADS="1")
+
+    def run_probe(self, *options, probe="", np=NP, before=()):
+        run = subprocess.run([*before, *self.command(*options, np=np)], cwd=self.folder, env=self.environment(probe),
+                             capture_output=True, text=True, timeout=120)
+        self.output = run.stdout + run.stderr
+        return run.returncode
+
+    def start_probe(self, *options, probe=""):
+        log = open(self.folder / "log", "w+")
+        self.addCleanup(log.close)
+        return subprocess.Popen(self.command(*options), cwd=self.folder, env=self.environment(probe), stdout=log,
+                                stderr=log)
+
+    def rows(self):
+        """The last attempt of every run."""
+        with h5py.File(self.folder / "results.h5") as file:
+            runs = file["runs"]
+            found = {}
+            for i in range(len(runs["run"])):
+                row = Row(text(runs["status"][i]), text(runs["reason"][i]), int(runs["attempt"][i]),
+                          int(runs["param.tensor_parallel"][i]), int(runs["param.prefix"][i]),
+                          metric(runs, "probe.sum", i))
+                run_id = text(runs["run_id"][i])
+                if run_id not in found or found[run_id].attempt < row.attempt:
+                    found[run_id] = row
+            return sorted(found.values(), key=lambda r: (r.degree, r.prefix))
+
+    def expect_code(self, code, expected):
+        self.assertEqual(code, expected, getattr(self, "output", ""))
+
+    def expect_all_ok(self, rows):
+        self.assertEqual([(r.degree, r.prefix, r.status) for r in rows],
+                         [(d, p, "ok") for d in DEGREES for p in PREFIXES])
+        for r in rows:
+            self.assertEqual(r.sum, r.degree * (r.degree + 1) / 2)
+
+    def expect_one_odd(self, prefix, status, reason):
+        """Runs of this prefix ended so, at every degree; all others well."""
+        rows = self.rows()
+        self.assertEqual(len(rows), len(DEGREES) * len(PREFIXES))
+        for r in rows:
+            if r.prefix != prefix:
+                self.assertEqual((r.status, r.reason), ("ok", ""), r)
+            else:
+                self.assertEqual(r.status, status, r)
+                self.assertIn(reason, r.reason)
+
+    def test_runs_every_run_in_groups_of_its_degree_and_nothing_twice(self):
+        self.expect_code(self.run_probe(), 0)
+        self.expect_all_ok(self.rows())
+        first = (self.folder / "results.h5").stat().st_size
+        self.expect_code(self.run_probe(probe="16:prepare_fails,32:prepare_fails,48:prepare_fails"), 0)
+        self.expect_all_ok(self.rows())
+        self.assertEqual((self.folder / "results.h5").stat().st_size, first)
+
+    def test_a_failure_on_one_rank_before_measuring_is_a_row(self):
+        self.expect_code(self.run_probe(probe="32:prepare_fails"), 1)
+        self.expect_one_odd(32, "failed", "broken on purpose")
+        if NP > 1:
+            shared = [r for r in self.rows() if r.status == "failed" and r.degree > 1]
+            self.assertTrue(all("rank " in r.reason for r in shared), shared)
+
+    def test_failed_runs_are_left_alone_until_asked_for(self):
+        self.expect_code(self.run_probe(probe="32:prepare_fails"), 1)
+        self.expect_code(self.run_probe(), 1)
+        self.expect_one_odd(32, "failed", "broken on purpose")
+        self.expect_code(self.run_probe("--rerun-failed"), 0)
+        self.expect_all_ok(self.rows())
+        self.assertEqual({r.attempt for r in self.rows() if r.prefix == 32}, {2})
+        self.assertEqual({r.attempt for r in self.rows() if r.prefix != 32}, {1})
+
+    def test_out_of_memory_is_a_status_of_its_own(self):
+        self.expect_code(self.run_probe(probe="16:no_memory"), 1)
+        self.expect_one_odd(16, "out_of_memory", "9 TiB")
+
+    def test_the_hosts_memory_too(self):
+        self.expect_code(self.run_probe(probe="16:no_host_memory"), 1)
+        self.expect_one_odd(16, "out_of_memory", "memory")
+
+    def test_a_run_past_its_time_limit_is_a_row(self):
+        self.expect_code(self.run_probe("--timeout", "0.2", probe="48:endless"), 1)
+        self.expect_one_odd(48, "timed_out", "time limit of 200")
+
+    def test_a_failure_while_measuring_is_a_row_even_if_it_takes_another_start(self):
+        """A rank of several that fails inside a collective can only end the job."""
+        codes = []
+        while not codes or codes[-1] == 75:
+            codes.append(self.run_probe(probe="32:measure_fails"))
+            self.assertLess(len(codes), 10, self.output)
+        self.assertEqual(codes, [75] * (len(DEGREES) - 1) + [1], self.output)
+        self.expect_one_odd(32, "failed", "lost in the middle")
+
+    def test_a_run_that_crashed_twice_is_recorded_and_left_out(self):
+        self.configure(degrees=[NP])
+        codes = [self.run_probe(probe="32:killed") for _ in range(3)]
+        self.assertEqual(codes, [137, 137, 1], self.output)
+        rows = self.rows()
+        self.assertEqual([(r.prefix, r.status) for r in rows], [(16, "ok"), (32, "crashed"), (48, "ok")])
+        self.assertIn("twice", rows[1].reason)
+
+    def test_the_supervisor_starts_a_crashing_sweep_again(self):
+        self.configure(degrees=[NP])
+        code = self.run_probe(probe="32:segfaults", before=[HYDRAJOB, "supervise", "--backoff", "0.1", "--"])
+        self.expect_code(code, 1)
+        self.assertIn("signal 11", self.output)
+        self.assertEqual([r.status for r in self.rows()], ["ok", "crashed", "ok"])
+
+    def test_stops_when_too_many_failed(self):
+        self.configure(degrees=[1], prefixes=range(16, 16 + 16 * 40, 16))
+        code = self.run_probe("--max-fails", "2", probe=",".join(f"{p}:prepare_fails" for p in range(16, 656, 16)))
+        self.expect_code(code, 1)
+        self.assertGreaterEqual(len(self.rows()), 2)
+        self.assertLess(len(self.rows()), 2 + NP)  # what was under way may end
+
+    def test_runs_that_cannot_run_are_rows_before_the_others_start(self):
+        self.configure(mode="[hydragen, vllm]", degrees=[1])
+        self.expect_code(self.run_probe(), 0)
+        self.assertEqual(collections.Counter(r.status for r in self.rows()), {"ok": 3, "skipped": 3})
+        self.assertEqual({r.reason for r in self.rows() if r.status == "skipped"}, {"no such engine yet"})
+        self.expect_code(self.run_probe(), 0)
+        self.assertEqual(len(self.rows()), 6)
+
+    def test_idle_ranks_are_reported(self):
+        if NP < 4:
+            self.skipTest("needs 4 ranks")
+        self.configure(degrees=[2])
+        self.expect_code(self.run_probe(np=NP - 1), 0)
+        self.assertIn("idle", self.output)
+        self.assertEqual([r.status for r in self.rows()], ["ok"] * 3)
+
+    def test_a_near_time_limit_stops_before_it_and_resumes(self):
+        self.configure(degrees=[NP], prefixes=range(16, 16 + 16 * 30, 16))
+        slow = ",".join(f"{p}:slow" for p in range(16, 496, 16))
+        begin = time.monotonic()
+        self.expect_code(self.run_probe("--time-limit", "4", probe=slow), 75)
+        self.assertLess(time.monotonic() - begin, 20)
+        done = len(self.rows())
+        self.assertGreater(done, 0)
+        self.assertLess(done, 30)
+        self.expect_code(self.run_probe(), 0)
+        self.assertEqual([r.status for r in self.rows()], ["ok"] * 30)
+
+    def wait_for_segments(self, n):
+        folder = self.folder / "results.h5.d" / "segments"
+        for _ in range(600):
+            if folder.is_dir() and sum(1 for p in folder.iterdir() if p.suffix == ".h5") >= n:
+                return
+            time.sleep(0.05)
+        self.fail("no runs were committed: " + (self.folder / "log").read_text())
+
+    def interrupt(self, number):
+        """Signals mpirun in the middle of a sweep; returns its exit code."""
+        self.configure(degrees=[NP], prefixes=range(16, 16 + 16 * 20, 16))
+        job = self.start_probe(probe=",".join(f"{p}:slow" for p in range(16, 336, 16)))
+        self.wait_for_segments(2)
+        job.send_signal(number)
+        code = job.wait(timeout=60)
+        self.output = (self.folder / "log").read_text()
+        return code
+
+    def expect_resumes(self):
+        self.expect_code(self.run_probe(), 0)
+        rows = self.rows()
+        self.assertEqual(len(rows), 20)
+        self.assertEqual({r.status for r in rows}, {"ok"})
+
+    def test_a_warning_lets_the_run_end_and_stops(self):
+        self.expect_code(self.interrupt(signal.SIGUSR2), 75)
+        self.assertIn("stopping: SIGUSR2", self.output)
+        self.assertGreaterEqual(len(self.rows()), 2)
+        self.expect_resumes()
+        self.assertEqual({r.attempt for r in self.rows()}, {1})
+
+    def test_termination_abandons_the_run_and_does_not_count_as_a_crash(self):
+        for _ in range(3):  # a run in flight at two crashes would be left out
+            self.assertNotEqual(self.interrupt(signal.SIGTERM), 0)
+        self.expect_resumes()
+
+    def test_a_killed_sweep_loses_no_finished_run(self):
+        job = self.start_probe(probe=",".join(f"{p}:slow" for p in PREFIXES))
+        self.wait_for_segments(1)
+        job.kill()
+        job.wait()
+        time.sleep(1)  # the ranks notice
+        self.expect_code(self.run_probe(), 0)
+        self.expect_all_ok(self.rows())
+
+    def test_one_message_and_one_code_for_a_wrong_command(self):
+        self.expect_code(self.run_probe("--max-fial", "3"), 2)
+        self.assertEqual(self.output.count("unknown option '--max-fial': did you mean '--max-fails'?"), 1, self.output)
+        (self.folder / "probe.yaml").write_text(CONFIG + "mode: hydragen\nprefx: 16\n")
+        self.expect_code(self.run_probe(), 2)
+        self.assertEqual(self.output.count("prefx"), 1, self.output)
+        self.assertFalse((self.folder / "results.h5").exists())
+
+    def test_a_store_that_cannot_be_written_is_exit_code_3(self):
+        (self.folder / "results.h5.d").write_text("in the way")
+        self.expect_code(self.run_probe(), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
