@@ -17,7 +17,9 @@
 namespace hydrajob::cpu {
 namespace {
 
-inline constexpr float maximum_slack = 8;  // powers of two
+inline constexpr float largest_weight_sum = 1024;  // of a vector lane and a block of keys
+// Finite, so that sums and differences stay numbers; far below no_maximum whatever the scale.
+inline constexpr float masked_score = -3e38F;
 
 constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) {
   return a < b ? a : b;
@@ -26,8 +28,7 @@ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-// --- products
-// ------------------------------------------------------------------------------------------------------
+// --- products ----------------------------------------------------------------------------------------------
 
 // Operands of a product over `n` elements: a (R, n), b (n, columns).
 template <class F>
@@ -94,8 +95,7 @@ void multiply(const Product<F>& p, std::int64_t vectors) {
   }
 }
 
-// --- packing
-// -------------------------------------------------------------------------------------------------------
+// --- packing -----------------------------------------------------------------------------------------------
 
 template <class F>
 struct PackedKeys {
@@ -129,12 +129,18 @@ void pack_keys(const typename F::Stored* k, std::int64_t token_stride, std::int6
   }
 }
 
-// Asks for the cache lines of the next block, which packing would otherwise wait for.
-template <class Stored>
-void prefetch(const Stored* tokens, std::int64_t token_stride, std::int64_t n_tokens, std::int64_t head_dim) {
+// Asks for keys [from, to) and their values: packing would otherwise wait for them.
+template <class F>
+void prefetch(const BlockKeys& keys, std::int64_t from, std::int64_t to, std::int64_t head_dim) {
+  using Stored = typename F::Stored;
   constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(Stored));
-  for (std::int64_t t = 0; t < n_tokens; ++t) {
-    for (std::int64_t d = 0; d < head_dim; d += line) __builtin_prefetch(tokens + t * token_stride + d);
+  for (std::int64_t t = from; t < to; ++t) {
+    const auto* k = static_cast<const Stored*>(keys.k) + t * keys.token_stride;
+    const auto* v = static_cast<const Stored*>(keys.v) + t * keys.token_stride;
+    for (std::int64_t d = 0; d < head_dim; d += line) {
+      __builtin_prefetch(k + d, 0, 2);  // to the second cache: the first is full of this block
+      __builtin_prefetch(v + d, 0, 2);
+    }
   }
 }
 
@@ -144,10 +150,6 @@ PackedKeys<F> pack_block(const BlockKeys& keys, std::int64_t first, std::int64_t
   const auto* k = static_cast<const typename F::Stored*>(keys.k) + first * keys.token_stride;
   const auto* v = static_cast<const typename F::Stored*>(keys.v) + first * keys.token_stride;
   const std::int64_t n_keys = smaller(key_block, n_seen - first);
-  const std::int64_t n_next = smaller(key_block, n_seen - first - n_keys);
-  prefetch(k + n_keys * keys.token_stride, keys.token_stride, n_next, head_dim);
-  prefetch(v + n_keys * keys.token_stride, keys.token_stride, n_next, head_dim);
-
   PackedKeys<F> packed{scratch.keys, scratch.values, padded(head_dim), n_keys};
   pack_keys<F>(k, keys.token_stride, n_keys, F::elements(head_dim), scratch.keys);
   if (F::reads_values_in_place(head_dim)) {
@@ -159,8 +161,7 @@ PackedKeys<F> pack_block(const BlockKeys& keys, std::int64_t first, std::int64_t
   return packed;
 }
 
-// --- softmax
-// -------------------------------------------------------------------------------------------------------
+// --- softmax -----------------------------------------------------------------------------------------------
 
 // The rows of one tile.
 template <class F>
@@ -174,11 +175,16 @@ struct Tile {
   typename F::Element* weights = nullptr;
 };
 
-// Raises one row's maximum to that of its new scores.
+// Raises one row's maximum to that of its new scores, if it is more.
 template <class F>
-[[gnu::noinline]] void raise_maximum(const Tile<F>& tile, int row, float maximum) {
+[[gnu::noinline]] void raise_maximum(const Tile<F>& tile, int row, std::int64_t vectors, float scale) {
   using V = typename F::Vector;
+  const float* scores = tile.scores + row * key_block;
+  auto largest = V::load(scores);
+  for (std::int64_t i = 1; i < vectors; ++i) largest = V::max(largest, V::load(scores + i * V::width));
+  const float maximum = V::largest(largest) * scale;
   float& old = tile.softmax.maximum[row];
+  if (maximum <= old) return;
   if (old != no_maximum) {
     const auto factor = V::exp2(V::set(old - maximum));
     float* output = tile.softmax.output + row * tile.padded_dim;
@@ -192,35 +198,40 @@ template <class F>
   old = maximum;
 }
 
-template <class F, int R>
-void raise_maxima(const Tile<F>& tile, std::int64_t vectors, float scale) {
+// One row's weights = 2^(scores - maximum), as elements of keys. Returns their sums by lane. N: of vectors,
+// if known.
+template <class F, int N>
+auto weigh_row(const Tile<F>& tile, int row, std::int64_t vectors, float scale) {
   using V = typename F::Vector;
-  for (int r = 0; r < R; ++r) {
-    const float* scores = tile.scores + r * key_block;
-    auto largest = V::load(scores);
-    for (std::int64_t i = 1; i < vectors; ++i) largest = V::max(largest, V::load(scores + i * V::width));
-    const auto above = V::multiply_subtract(largest, V::set(scale), V::set(tile.softmax.maximum[r]));
-    if (V::any_greater(above, V::set(maximum_slack))) raise_maximum(tile, r, V::largest(largest) * scale);
+  const std::int64_t n = N > 0 ? N : vectors;
+  const float* scores = tile.scores + row * key_block;
+  typename F::Element* weights = tile.weights + row * F::weight_stride;
+  const auto factor = V::set(scale);
+  const auto maximum = V::set(tile.softmax.maximum[row]);
+  auto sum = V::zero();
+#pragma GCC unroll 4
+  for (std::int64_t i = 0; i < n; i += 2) {
+    const auto a = F::exp2(V::multiply_subtract(V::load(scores + i * V::width), factor, maximum));
+    const auto b = F::exp2(V::multiply_subtract(V::load(scores + (i + 1) * V::width), factor, maximum));
+    sum = V::add(sum, V::add(a, b));
+    F::store_weights(weights, i * V::width, a, b);
   }
+  return sum;
 }
 
-// weights = 2^(scores - maximum), as elements of keys; lane_sums += weights.
-template <class F, int R>
+// Weights of all rows. The maximum is looked for only where the weights show that it has risen far.
+template <class F, int R, int N>
 void weigh(const Tile<F>& tile, std::int64_t vectors, float scale) {
   using V = typename F::Vector;
-  const auto factor = V::set(scale);
   for (int r = 0; r < R; ++r) {
-    const float* scores = tile.scores + r * key_block;
-    typename F::Element* weights = tile.weights + r * F::weight_stride;
-    const auto maximum = V::set(tile.softmax.maximum[r]);
-    auto sum = V::load(tile.lane_sums + r * float_pad);
-    for (std::int64_t i = 0; i < vectors; i += 2) {
-      const auto a = F::exp2(V::multiply_subtract(V::load(scores + i * V::width), factor, maximum));
-      const auto b = F::exp2(V::multiply_subtract(V::load(scores + (i + 1) * V::width), factor, maximum));
-      sum = V::add(sum, V::add(a, b));
-      F::store_weights(weights, i * V::width, a, b);
+    if (tile.softmax.maximum[r] == no_maximum) raise_maximum(tile, r, vectors, scale);
+    auto sum = weigh_row<F, N>(tile, r, vectors, scale);
+    if (V::any_greater(sum, V::set(largest_weight_sum))) {
+      raise_maximum(tile, r, vectors, scale);
+      sum = weigh_row<F, N>(tile, r, vectors, scale);
     }
-    V::store(tile.lane_sums + r * float_pad, sum);
+    float* lane_sums = tile.lane_sums + r * float_pad;
+    V::store(lane_sums, V::add(V::load(lane_sums), sum));
   }
 }
 
@@ -241,8 +252,7 @@ template <int R>
 void mask(float* scores, const TileLimit& limit, std::int64_t n_keys, std::int64_t columns) {
   for (int r = 0; r < R; ++r) {
     const std::int64_t seen = limit.of(r, n_keys);
-    for (std::int64_t c = seen < 0 ? 0 : seen; c < columns; ++c)
-      scores[r * key_block + c] = -__builtin_inff();
+    for (std::int64_t c = seen < 0 ? 0 : seen; c < columns; ++c) scores[r * key_block + c] = masked_score;
   }
 }
 
@@ -255,15 +265,17 @@ void attend_tile(const Tile<F>& tile, const PackedKeys<F>& keys, const TileLimit
       {tile.queries, tile.elements, keys.keys, key_block, tile.elements, tile.scores, key_block},
       ceil_div(keys.n_keys, V::width));
   if (limit.of(0, keys.n_keys) < columns) mask<R>(tile.scores, limit, keys.n_keys, columns);
-  raise_maxima<F, R>(tile, vectors, scale);
-  weigh<F, R>(tile, vectors, scale);
+  if (columns == key_block) {
+    weigh<F, R, key_block / V::width>(tile, vectors, scale);
+  } else {
+    weigh<F, R, 0>(tile, vectors, scale);
+  }
   multiply<F, R, true>({tile.weights, F::weight_stride, keys.values, keys.value_stride,
                         ceil_div(keys.n_keys, F::keys_per_element), tile.softmax.output, tile.padded_dim},
                        ceil_div(tile.padded_dim, V::width));
 }
 
-// --- a block
-// -------------------------------------------------------------------------------------------------------
+// --- a block -----------------------------------------------------------------------------------------------
 
 // Rows of the next tile: full ones, then two of half the rest.
 template <class F>
@@ -303,15 +315,21 @@ void accumulate(const BlockRows& rows, const BlockKeys& keys, float scale, const
   using V = typename F::Vector;
   const std::int64_t last_limit = keys.first_limit + (rows.n_packed - 1) / rows.group;
   const std::int64_t n_seen = keys.causal ? smaller(keys.n_keys, last_limit) : keys.n_keys;
+  prefetch<F>(keys, 0, smaller(key_block, n_seen), rows.head_dim);
   for (std::int64_t i = 0; i < rows.n_packed * float_pad; ++i) scratch.lane_sums[i] = 0;
   for (std::int64_t first_key = 0; first_key < n_seen; first_key += key_block) {
     const auto packed = pack_block<F>(keys, first_key, n_seen, rows.head_dim, scratch);
+    const std::int64_t next = first_key + packed.n_keys;
+    const std::int64_t n_next = smaller(key_block, n_seen - next);
     for (std::int64_t row = 0; row < rows.n_packed;) {
       const std::int64_t count = tile_rows<F>(rows.n_packed - row);
       const TileLimit limit{row, rows.group, keys.first_limit - first_key, keys.causal};
       if (limit.of(count - 1, packed.n_keys) > 0) {
         attend_rows<F, V::tile_rows>(count, tile_of<F>(rows, row, softmax, scratch), packed, limit, scale);
       }
+      // The next block's share of these rows, so that its cache lines arrive spread over this one's work.
+      prefetch<F>(keys, next + n_next * row / rows.n_packed, next + n_next * (row + count) / rows.n_packed,
+                  rows.head_dim);
       row += count;
     }
   }
@@ -334,8 +352,7 @@ void load_queries(const BlockRows& rows, const void* q, const BlockScratch& scra
   }
 }
 
-// --- merging
-// -------------------------------------------------------------------------------------------------------
+// --- merging -----------------------------------------------------------------------------------------------
 
 // The two parts' maxima and sums become one. factors: (2, padded(n_packed)) by what each part's output is to
 // be multiplied. Reads the arrays in whole vectors, but writes the block's rows alone: others may follow
@@ -398,8 +415,7 @@ void finish(const BlockRows& rows, const RunningSoftmax& softmax, void* out) {
   }
 }
 
-// --- element types
-// -------------------------------------------------------------------------------------------------
+// --- element types -----------------------------------------------------------------------------------------
 
 // f32 products of what is stored as f32 or, widened on the way, as bf16.
 template <class V, class StoredT>

@@ -58,9 +58,9 @@ struct Avx2 {
   }
   static float first(Vec x) { return _mm256_cvtss_f32(x); }
 
-  // 2^x to 2 units in the last place; 0 below -126, -inf included. Minimax over [-1/2, 1/2].
+  // 2^x to 2 units in the last place; 0 below -126, at most 2^127. Minimax over [-1/2, 1/2].
   static Vec exp2(Vec x) {
-    const Vec bounded = max(set(-126), x);  // operands in this order: NaN stays NaN
+    const Vec bounded = _mm256_min_ps(set(127), max(set(-126), x));  // operands in this order: NaN stays NaN
     const Vec whole = _mm256_round_ps(bounded, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     const Vec f = subtract(bounded, whole);
     Vec p = multiply_add(set(0.0001534581242594868F), f, set(0.0013399930903688073F));

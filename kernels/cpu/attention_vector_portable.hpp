@@ -61,10 +61,11 @@ struct Portable {
   }
   static float first(Vec x) { return x[0]; }
 
-  // 2^x to 2 units in the last place; 0 below -126, -inf included. Minimax over [-1/2, 1/2].
+  // 2^x to 2 units in the last place; 0 below -126, at most 2^127. Minimax over [-1/2, 1/2].
   static Vec exp2(Vec x) {
-    const Vec bounded = max(set(-126), x);  // operands in this order: NaN stays NaN
-    const Vec round = set(12582912);        // 1.5 2^23: no fraction is left beside it
+    const Vec above = max(set(-126), x);  // operands in this order: NaN stays NaN
+    const Vec bounded = above > 127 ? set(127) : above;
+    const Vec round = set(12582912);  // 1.5 2^23: no fraction is left beside it
     const Vec whole = (bounded + round) - round;
     const Vec f = bounded - whole;
     Vec p = multiply_add(set(0.0001534581242594868F), f, set(0.0013399930903688073F));
