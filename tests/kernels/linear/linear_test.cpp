@@ -1,0 +1,106 @@
+#include <vector>
+
+#include "device/host_memory.hpp"
+#include "kernels/tensor.hpp"
+
+namespace hydrajob::test {
+namespace {
+
+struct Shape {
+  std::int64_t rows, in, out;
+};
+
+class LinearTest : public KernelTest {
+ protected:
+  // Every element within the rounding of f32 sums, and of y's type.
+  void expect_product(const Tensor& x, const Tensor& weight, WeightLayout layout, const Shape& s,
+                      const Tensor& y) {
+    const double rounding = y.dtype() == DType::f32 ? 1e-7 : 1.0 / 256;
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      for (std::int64_t o = 0; o < s.out; ++o) {
+        double sum = 0, magnitude = 0;
+        for (std::int64_t i = 0; i < s.in; ++i) {
+          const double term = static_cast<double>(x.at(r * s.in + i)) *
+                              weight.at(layout == WeightLayout::out_in ? o * s.in + i : i * s.out + o);
+          sum += term;
+          magnitude += std::abs(term);
+        }
+        ASSERT_LE(std::abs(y.at(r * s.out + o) - sum), 1e-6 * magnitude + rounding * std::abs(sum))
+            << s.rows << " x " << s.in << " x " << s.out << " at (" << r << ", " << o << ")";
+      }
+    }
+  }
+
+  void check(Kernels& kernels, const Shape& s, WeightLayout layout, DType dtype, DType y_dtype) {
+    const Tensor x = Tensor::random(s.rows * s.in, dtype, random_);
+    const Tensor weight = Tensor::random(s.in * s.out, dtype, random_);
+    Tensor y(s.rows * s.out, y_dtype);
+    const auto packed = kernels.pack(weight.data(), layout, s.out, s.in, 64, dtype);
+    EXPECT_EQ(packed->in(), s.in);
+    EXPECT_EQ(packed->out(), s.out);
+    EXPECT_GE(packed->bytes(), static_cast<std::size_t>(s.in * s.out) * size_of(dtype));
+    kernels.linear(x.data(), *packed, y.data(), y_dtype, s.rows, dtype, stream_);
+    expect_product(x, weight, layout, s, y);
+  }
+};
+
+const std::vector<Shape> shapes{{1, 1, 1},      {1, 65, 25},    {3, 64, 64},
+                                {16, 288, 777}, {37, 101, 130}, {70, 511, 65}};
+
+TEST_F(LinearTest, ReferenceMultipliesByHand) {
+  const std::vector<float> x{1, 2, 3}, by_out{1, 0, 1, 0, 10, 0}, by_in{1, 0, 0, 10, 1, 0};
+  for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
+    const auto& weight = layout == WeightLayout::out_in ? by_out : by_in;
+    const auto packed = reference_->pack(weight.data(), layout, 2, 3, 1, DType::f32);
+    std::vector<float> y(2);
+    reference_->linear(x.data(), *packed, y.data(), DType::f32, 1, DType::f32, stream_);
+    EXPECT_EQ(y, (std::vector<float>{4, 20}));
+  }
+}
+
+TEST_F(LinearTest, EveryLayoutAndTypeAtOddSizes) {
+  for (const Shape& shape : shapes) {
+    for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
+      for (const DType dtype : {DType::f32, DType::bf16}) {
+        for (const DType y_dtype : {DType::f32, DType::bf16}) {
+          check(*cpu_, shape, layout, dtype, y_dtype);
+          check(*reference_, shape, layout, dtype, y_dtype);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(LinearTest, OneWeightServesMoreRowCountsThanAreKept) {
+  const std::int64_t in = 72, out = 40;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const Tensor weight = Tensor::random(in * out, dtype, random_);
+    const auto packed = cpu_->pack(weight.data(), WeightLayout::out_in, out, in, 8, dtype);
+    for (int pass = 0; pass < 2; ++pass) {
+      for (std::int64_t rows = 1; rows <= 40; ++rows) {
+        const Tensor x = Tensor::random(rows * in, dtype, random_);
+        Tensor y(rows * out, DType::f32);
+        cpu_->linear(x.data(), *packed, y.data(), DType::f32, rows, dtype, stream_);
+        expect_product(x, weight, WeightLayout::out_in, {rows, in, out}, y);
+      }
+    }
+  }
+}
+
+TEST_F(LinearTest, NoRowsTouchNothing) {
+  const Tensor weight = Tensor::random(64, DType::f32, random_);
+  const auto packed = cpu_->pack(weight.data(), WeightLayout::out_in, 8, 8, 1, DType::f32);
+  cpu_->linear(nullptr, *packed, nullptr, DType::f32, 0, DType::f32, stream_);
+}
+
+TEST_F(LinearTest, PackedWeightsAreCountedAsHostMemory) {
+  const std::size_t before = host_memory_used();
+  const Tensor weight = Tensor::random(64 * 64, DType::f32, random_);
+  auto packed = cpu_->pack(weight.data(), WeightLayout::out_in, 64, 64, 1, DType::f32);
+  EXPECT_EQ(host_memory_used(), before + packed->bytes());
+  packed.reset();
+  EXPECT_EQ(host_memory_used(), before);
+}
+
+}  // namespace
+}  // namespace hydrajob::test
