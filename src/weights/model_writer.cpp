@@ -122,6 +122,7 @@ class Writer {
     const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
     H5Tset_size(type, value.size());
     H5Tset_cset(type, H5T_CSET_UTF8);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
     number_attribute(object, name, type, type, {}, value.data());
   }
 

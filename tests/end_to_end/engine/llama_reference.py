@@ -19,6 +19,8 @@ class Llama:
             if isinstance(architecture, bytes):
                 architecture = architecture.decode()
             self.a = yaml.safe_load(architecture)
+            self.eps = float(self.a["rms_eps"])  # PyYAML reads 1e-05 as text
+            self.theta = float(self.a.get("rope_theta", 1e4))
             self.w = {}
             for name, data in f["tensors"].items():
                 values = data[...]
@@ -29,7 +31,7 @@ class Llama:
 
     def _frequencies(self):
         d = self.a["head_dim"]
-        f = self.a.get("rope_theta", 1e4) ** (-np.arange(0, d, 2) / d)
+        f = self.theta ** (-np.arange(0, d, 2) / d)
         scaling = self.a.get("rope_scaling") or {"kind": "none"}
         if scaling["kind"] == "linear":
             return f / scaling["factor"]
@@ -42,7 +44,7 @@ class Llama:
         return f
 
     def _norm(self, x, name):
-        return x / np.sqrt(np.mean(x * x, -1, keepdims=True) + self.a["rms_eps"]) * self.w[name].reshape(-1)
+        return x / np.sqrt(np.mean(x * x, -1, keepdims=True) + self.eps) * self.w[name].reshape(-1)
 
     def _rotate(self, x):  # (tokens, heads, head_dim)
         half = x.shape[-1] // 2
