@@ -2,12 +2,12 @@
 // found through HJ_SHARED or beside the repository): none missing, none extra. The commands are read here on
 // their own, with the shell's loops and the original's ranges, not by the program's configuration code.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
-#include <regex>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -88,13 +88,14 @@ void add_command(Runs& runs, const std::vector<std::string>& words) {
   }
 }
 
+// The values of a shell loop: words, or {0..512..16}, which includes its end.
 std::vector<std::string> loop_values(const std::string& text) {
-  std::smatch brace;
-  if (!std::regex_match(text, brace, std::regex(R"(\{(\d+)\.\.(\d+)\.\.(\d+)\})"))) return words_of(text);
-  std::vector<std::string> values;  // the shell's braces include their end
-  for (long v = std::stol(brace[1]); v <= std::stol(brace[2]); v += std::stol(brace[3])) {
-    values.push_back(std::to_string(v));
-  }
+  long begin = 0;
+  long end = 0;
+  long step = 0;
+  if (std::sscanf(text.c_str(), " {%ld..%ld..%ld}", &begin, &end, &step) != 3) return words_of(text);
+  std::vector<std::string> values;
+  for (long v = begin; v <= end; v += step) values.push_back(std::to_string(v));
   return values;
 }
 
@@ -104,19 +105,20 @@ Runs listed_runs(const fs::path& path) {
   std::string variable;
   std::vector<std::string> values{""};
   for (std::string line; std::getline(file, line);) {
-    std::smatch loop;
-    if (std::regex_match(line, loop, std::regex(R"(\s*for (\w+) in (.*); do\s*)"))) {
-      variable = "$" + loop[1].str();
-      values = loop_values(loop[2]);
-    } else if (words_of(line) == std::vector<std::string>{"done"}) {
+    const std::vector<std::string> words = words_of(line);
+    if (words.size() > 3 && words[0] == "for" && words[2] == "in") {
+      variable = "$" + words[1];
+      const std::size_t begin = line.find(" in ") + 4;
+      values = loop_values(line.substr(begin, line.find(';') - begin));
+    } else if (words == std::vector<std::string>{"done"}) {
       variable.clear();
       values = {""};
     } else if (line.find("scripts/synth.py") != std::string::npos ||
                line.find("scripts/microbenchmark.py") != std::string::npos) {
       for (const std::string& value : values) {
-        std::vector<std::string> words = words_of(line);
-        if (!variable.empty()) std::replace(words.begin(), words.end(), variable, value);
-        add_command(runs, words);
+        std::vector<std::string> command = words;
+        if (!variable.empty()) std::replace(command.begin(), command.end(), variable, value);
+        add_command(runs, command);
       }
     }
   }
