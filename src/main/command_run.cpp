@@ -71,6 +71,7 @@ ExitCode run_or_explain(const std::vector<std::string>& arguments, const Workloa
   } catch (const std::exception& e) {
     log::error(e.what());
     world.abort(static_cast<int>(ExitCode::interrupted));
+    return ExitCode::interrupted;  // not reached
   }
 }
 

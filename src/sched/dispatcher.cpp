@@ -10,9 +10,10 @@
 
 namespace hydrajob {
 
-Dispatcher::Dispatcher(Communicator& world, const Plan& plan, Ledger& ledger, StopWatch& watch,
-                       Progress& progress, const DispatchLimits& limits)
+Dispatcher::Dispatcher(Communicator& world, const Peers& peers, const Plan& plan, Ledger& ledger,
+                       StopWatch& watch, Progress& progress, const DispatchLimits& limits)
     : world_(world),
+      peers_(peers),
       plan_(plan),
       ledger_(ledger),
       watch_(watch),
@@ -64,7 +65,7 @@ bool Dispatcher::answer(int leader, const RunReport& report, int degree) {
     if (stopping_) order = {};
   }
   if (order.run != RunOrder::none) {
-    in_flight_.insert(order.run);
+    in_flight_[order.run] = leader;
     progress_.started(order.run, leader / degree, world_.size() / degree);
   }
   world_.send(encode(order), leader, Tag::order);
@@ -114,11 +115,20 @@ void Dispatcher::heed_stop() {
   const Stop asked = watch_.asked();
   if (asked == Stop::no) return;
   stop(ExitCode::interrupted, watch_.reason());
-  if (asked != Stop::now || told_to_abandon_) return;
-  // Written down before anything else: the launcher may kill within a second, and a run killed so has not
-  // crashed.
+  if (asked == Stop::now && !told_to_abandon_) record_abandoned();
+}
+
+// Before anything else: the launcher may kill within a second, and a run killed so has not crashed. One of
+// whose ranks is dead has: its death may be why all others are told to stop. Those out of sight report for
+// themselves, if they can.
+void Dispatcher::record_abandoned() {
   told_to_abandon_ = true;
-  for (const std::int64_t run : in_flight_) on_store([&] { ledger_.abandoned(run); });
+  for (const auto& [run, leader] : in_flight_) {
+    const int degree = plan_.runs[static_cast<std::size_t>(run)].spec.tensor_parallel;
+    bool alive = true;
+    for (int rank = leader; rank < leader + degree; ++rank) alive = alive && peers_.seen_alive(rank);
+    if (alive) on_store([&, id = run] { ledger_.abandoned(id); });
+  }
 }
 
 void Dispatcher::stop(ExitCode code, const std::string& reason) {

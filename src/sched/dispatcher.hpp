@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 
 #include "base/exit_code.hpp"
 #include "comm/communicator.hpp"
 #include "sched/ledger.hpp"
+#include "sched/peers.hpp"
 #include "sched/progress.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/stop.hpp"
@@ -23,8 +23,8 @@ struct DispatchLimits {
 class Dispatcher {
  public:
   // All outlive it.
-  Dispatcher(Communicator& world, const Plan& plan, Ledger& ledger, StopWatch& watch, Progress& progress,
-             const DispatchLimits& limits);
+  Dispatcher(Communicator& world, const Peers& peers, const Plan& plan, Ledger& ledger, StopWatch& watch,
+             Progress& progress, const DispatchLimits& limits);
 
   // The thread's body. Every rank is told the exit code at the end; errors of the store end the sweep, no
   // exception leaves.
@@ -41,6 +41,7 @@ class Dispatcher {
   void take_report(const RunReport& report);
   RunOrder choose(int leader, int degree);
   void heed_stop();
+  void record_abandoned();
   void stop(ExitCode code, const std::string& reason);
   double time_left_s() const;
   ExitCode exit_code() const;
@@ -51,6 +52,7 @@ class Dispatcher {
   void on_store(const Step& step);
 
   Communicator& world_;
+  const Peers& peers_;
   const Plan& plan_;
   Ledger& ledger_;
   StopWatch& watch_;
@@ -59,7 +61,7 @@ class Dispatcher {
   RunQueue queue_;
   Estimate estimate_;
   std::map<int, std::string> loaded_;  // by leader: the weights_key that its group has loaded, in this stage
-  std::set<std::int64_t> in_flight_;
+  std::map<std::int64_t, int> in_flight_;  // run: its group's leader
   bool stopping_ = false;
   bool told_to_abandon_ = false;
   ExitCode stop_code_ = ExitCode::ok;

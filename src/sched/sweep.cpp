@@ -10,6 +10,7 @@
 #include "sched/agree.hpp"
 #include "sched/dispatcher.hpp"
 #include "sched/ledger.hpp"
+#include "sched/peers.hpp"
 #include "sched/progress.hpp"
 #include "sched/provenance.hpp"
 #include "sched/stop.hpp"
@@ -28,12 +29,12 @@ Architecture architecture_of_weights(const std::string& path) {
 // World rank 0's part: the store, what it knows, and the thread that hands out the runs.
 class Head {
  public:
-  Head(Communicator& world, const SweepContext& sweep, const SweepOptions& options)
+  Head(Communicator& world, const Peers& peers, const SweepContext& sweep, const SweepOptions& options)
       : store_(sweep.store),
         ledger_(store_, sweep.plan,
                 {sweep.store, options.rerun_failed, sweep.config_text, sweep.environment}),
         progress_(sweep.plan, static_cast<std::int64_t>(ledger_.pending().size()), progress_style()),
-        dispatcher_(world, sweep.plan, ledger_, sweep.watch, progress_, {options.max_fails}) {
+        dispatcher_(world, peers, sweep.plan, ledger_, sweep.watch, progress_, {options.max_fails}) {
     describe_start(sweep.plan, world.size());
   }
 
@@ -123,9 +124,10 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
                            store,
                            experiment.resolved_text,
                            describe_environment(world, machine, ceilings, options.command_line)};
+  const Peers peers(world);
   std::optional<Head> head;
   agreed(world, [&] {
-    if (world.rank() == 0) head.emplace(world, sweep, options);
+    if (world.rank() == 0) head.emplace(world, peers, sweep, options);
   });
   if (head) head->start();
   const int exit_code = work_in_groups(world, sweep);
