@@ -11,7 +11,7 @@ find_package(MPI REQUIRED COMPONENTS CXX)
 
 # The serial build on purpose: several ranks reading one file plainly were as fast as MPI-IO.
 set(HDF5_PREFER_PARALLEL OFF)
-find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+find_package(HDF5 1.10 REQUIRED COMPONENTS C HL)
 
 # Not by its own package file: Debian's asks for OpenCL's headers, which nothing here uses.
 find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)

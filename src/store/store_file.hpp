@@ -11,8 +11,10 @@
 namespace hydrajob {
 
 // A new file with these runs as its rows, in order. Not fsynced, not renamed: the caller's part. Overwrites.
+// `scales`: attach the dimension scale to every column; segments do without, it takes half of their time.
 // Throws StoreError with the path and HDF5's own words.
-void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records);
+void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records,
+                      bool scales = true);
 
 // Every run of a file. Throws StoreError when it is not HDF5, no store, of another schema version, truncated,
 // or its columns disagree: which dataset, what was found, what was expected.

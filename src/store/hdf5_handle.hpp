@@ -6,14 +6,14 @@
 
 #include <hdf5.h>
 
-namespace hydrajob::weights {
+namespace hydrajob::hdf5 {
 
 class Handle {
  public:
   using Close = herr_t (*)(hid_t);
 
   Handle() = default;
-  Handle(hid_t id, Close close) : id_(id), close_(close) {}
+  Handle(hid_t id, Close closer) : id_(id), close_(closer) {}
   ~Handle() { reset(); }
   Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Handle& operator=(Handle&& other) noexcept {
@@ -25,9 +25,11 @@ class Handle {
 
   operator hid_t() const { return id_; }
   bool valid() const { return id_ >= 0; }
-  void reset() {
-    if (id_ >= 0) close_(id_);
-    id_ = -1;
+  void reset() { close(); }
+  // Negative when closing failed, as for a file whose data could not be written.
+  herr_t close() {
+    const hid_t id = std::exchange(id_, -1);
+    return id >= 0 ? close_(id) : 0;
   }
 
  private:
@@ -54,4 +56,4 @@ inline std::string hdf5_error() {
   return text.empty() ? "no details from HDF5" : text;
 }
 
-}  // namespace hydrajob::weights
+}  // namespace hydrajob::hdf5

@@ -1,0 +1,139 @@
+#include "store/lease.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+
+namespace hydrajob {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto heartbeat_every = 5s;
+constexpr auto poll_every = 50ms;
+constexpr double stale_after_s = 60;
+
+std::string host_name() {
+  char name[256] = "unknown";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+// Clock ticks from boot to the process's start, field 22 of /proc/PID/stat: with the number it names a
+// process for good. Empty when there is no such process.
+std::string start_of(long pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(in, text)) return {};
+  std::istringstream words(text.substr(text.rfind(')') + 2));  // the name may hold blanks
+  std::string word;
+  for (int field = 3; field <= 22; ++field) words >> word;
+  return word;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+double age_s(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return 0;
+  return std::difftime(std::time(nullptr), status.st_mtime);
+}
+
+bool stale(const std::filesystem::path& path, const std::string& owner) {
+  std::istringstream words(owner);
+  std::string host, start;
+  long pid = 0;
+  if (!(words >> host >> pid >> start)) return age_s(path) > stale_after_s;  // being written, or torn
+  if (host == host_name()) return start_of(pid) != start;
+  return age_s(path) > stale_after_s;
+}
+
+std::string describe(const std::filesystem::path& path, const std::string& owner) {
+  std::istringstream words(owner);
+  std::string host, pid;
+  words >> host >> pid;
+  return fmt::format("{}: held by process {} on {}, last seen {:.0f} s ago", path.string(), pid, host,
+                     age_s(path));
+}
+
+// Writes the lease under a name of its own and links it in place: the file is never seen half written.
+bool create_exclusively(const std::filesystem::path& path, const std::string& owner) {
+  const std::string temporary = fmt::format("{}.{}.{}", path.string(), host_name(), ::getpid());
+  std::ofstream(temporary, std::ios::trunc) << owner;
+  const int rc = ::link(temporary.c_str(), path.c_str());
+  const int error = errno;
+  ::unlink(temporary.c_str());
+  if (rc == 0) return true;
+  if (error == EEXIST) return false;
+  throw StoreError(path.string() + ": cannot be created: " + std::strerror(error));
+}
+
+// Moves a stale lease out of the way. Of several jobs that try, the rename of one succeeds; a lease that was
+// renewed in between is put back.
+void remove_stale(const std::filesystem::path& path, const std::string& owner) {
+  const std::string aside = fmt::format("{}.stale.{}.{}", path.string(), host_name(), ::getpid());
+  if (::rename(path.c_str(), aside.c_str()) != 0) return;
+  if (read_text(aside) != owner) ::link(aside.c_str(), path.c_str());
+  ::unlink(aside.c_str());
+}
+
+}  // namespace
+
+Lease::Lease(const std::filesystem::path& folder, double wait_s)
+    : path_(folder / "lease"),
+      owner_(fmt::format("{} {} {}\n", host_name(), ::getpid(), start_of(::getpid()))) {
+  const auto give_up = Clock::now() + std::chrono::duration<double>(wait_s);
+  while (!take()) {
+    if (Clock::now() >= give_up) throw StoreError(describe(path_, read_text(path_)));
+    std::this_thread::sleep_for(poll_every);
+  }
+  heartbeat_ = std::thread([this] { beat(); });
+}
+
+Lease::~Lease() {
+  ending_ = true;
+  heartbeat_.join();
+  if (held()) ::unlink(path_.c_str());
+}
+
+bool Lease::held() const {
+  return read_text(path_) == owner_;
+}
+
+bool Lease::take() {
+  if (create_exclusively(path_, owner_)) return true;
+  const std::string owner = read_text(path_);
+  if (!owner.empty() && stale(path_, owner)) {
+    remove_stale(path_, owner);
+    return create_exclusively(path_, owner_);
+  }
+  return false;
+}
+
+void Lease::beat() {
+  auto next = Clock::now() + heartbeat_every;
+  while (!ending_) {
+    std::this_thread::sleep_for(poll_every);
+    if (Clock::now() < next) continue;
+    if (held()) ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+    next = Clock::now() + heartbeat_every;
+  }
+}
+
+}  // namespace hydrajob

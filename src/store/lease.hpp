@@ -1,0 +1,35 @@
+// One job at a time writes a store: the holder of STORE.d/lease. A file created exclusively, never HDF5's or
+// the file system's locks, which network file systems lack or break.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+namespace hydrajob {
+
+class Lease {
+ public:
+  // Takes the lease, waiting up to `wait_s` while another job holds it. A lease whose process is dead (same
+  // host) or whose heartbeat is older than a minute (another host) is taken over. Throws StoreError that
+  // names the holder.
+  Lease(const std::filesystem::path& folder, double wait_s);
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  // Whether this job still holds it: another may have taken it over while this process was stopped for long.
+  bool held() const;
+
+ private:
+  bool take();
+  void beat();
+
+  std::filesystem::path path_;
+  std::string owner_;  // the file's text: host, process, its start time
+  std::atomic<bool> ending_{false};
+  std::thread heartbeat_;
+};
+
+}  // namespace hydrajob

@@ -1,0 +1,203 @@
+#include "store/store.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "store/journal.hpp"
+#include "store/lease.hpp"
+#include "store/store_file.hpp"
+
+namespace hydrajob {
+namespace {
+
+std::filesystem::path make_folder(const std::filesystem::path& store) {
+  const std::filesystem::path folder = segment_folder(store);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw StoreError(folder.string() + ": cannot be created: " + error.message());
+  return store_folder(store);
+}
+
+std::string journal_name() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return fmt::format("journal-{:020}-{}.log",
+                     std::chrono::duration_cast<std::chrono::microseconds>(now).count(), ::getpid());
+}
+
+bool same_runs(const std::vector<RunRecord>& records, const std::vector<RunHead>& heads) {
+  if (records.size() != heads.size()) return false;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const bool same = records[i].run_id == heads[i].run_id && records[i].attempt == heads[i].attempt &&
+                      records[i].status == heads[i].status;
+    if (!same) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+class Store::Impl {
+ public:
+  Impl(const std::filesystem::path& path, double wait_s)
+      : path_(path), lease_(make_folder(path), wait_s), journal_(store_folder(path) / journal_name()) {
+    remove_leftovers();
+    if (std::filesystem::exists(path_)) note(read_run_heads(path_));
+    for (const auto& segment : usable_segments()) note(read_run_heads(segment));
+    replay_journals();
+    journal_.append({"opened", "", 0, path_.string()});
+  }
+
+  const std::map<std::string, CommittedRun>& committed() const { return committed_; }
+  const std::map<std::string, InFlightRun>& in_flight() const { return in_flight_; }
+
+  void append(const JournalEvent& event) { journal_.append(event); }
+
+  void finished(const std::string& run_id, std::int32_t attempt, RunStatus status) {
+    journal_.append({"finished", run_id, attempt, to_string(status)});
+    note({{run_id, attempt, status}});
+    in_flight_.erase(run_id);
+  }
+
+  void compact() {
+    const auto segments = usable_segments();
+    if (segments.empty()) return;
+    if (!lease_.held()) throw StoreError(path_.string() + ": another job has taken the store over");
+    std::vector<RunRecord> records;
+    if (std::filesystem::exists(path_)) records = read_store_file(path_);
+    for (const auto& segment : segments) {
+      for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
+    }
+    replace_file(preferred_attempts(std::move(records)));
+    for (const auto& segment : segments) std::filesystem::remove(segment);
+    remove_old_journals();
+  }
+
+ private:
+  void note(const std::vector<RunHead>& heads) {
+    for (const RunHead& head : heads) {
+      const auto [at, fresh] = committed_.try_emplace(head.run_id, CommittedRun{head.status, head.attempt});
+      if (fresh) continue;
+      CommittedRun& run = at->second;
+      if (run.status != RunStatus::ok) run.status = head.status;  // ok beats every other
+      run.attempt = std::max(run.attempt, head.attempt);
+    }
+  }
+
+  // Segments that can be read. A damaged one is moved aside, said, and left for a person: it is never
+  // deleted.
+  std::vector<std::filesystem::path> usable_segments() const {
+    std::vector<std::filesystem::path> usable;
+    for (const auto& segment : segments_of(path_)) {
+      try {
+        read_store_file(segment);
+        usable.push_back(segment);
+      } catch (const StoreError& e) {
+        const auto aside = store_folder(path_) / "damaged";
+        std::filesystem::create_directories(aside);
+        std::filesystem::rename(segment, aside / segment.filename());
+        log::warning(fmt::format("{}; moved to {}", e.what(), aside.string()));
+      }
+    }
+    return usable;
+  }
+
+  // Half-written files of processes that died. Segments of live group leaders have other names at this moment
+  // only if another job runs, and the lease says that none does.
+  void remove_leftovers() const {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(segment_folder(path_), none)) {
+      if (entry.path().filename().string().find(".tmp.") != std::string::npos)
+        std::filesystem::remove(entry, none);
+    }
+    const auto folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+      if (entry.path().filename().string().starts_with(path_.filename().string() + ".tmp.")) {
+        std::filesystem::remove(entry, none);
+      }
+    }
+  }
+
+  // Every start without an end is a crash; a run that was committed since is none any more.
+  void replay_journals() {
+    for (const auto& path : journals_in(store_folder(path_))) {
+      if (path == journal_.path()) continue;
+      std::map<std::string, std::int32_t> open;
+      for (const JournalEvent& event : read_journal(path)) {
+        if (event.kind == "started") open[event.run_id] = event.attempt;
+        if (event.kind == "finished" || event.kind == "abandoned") open.erase(event.run_id);
+      }
+      for (const auto& [run_id, attempt] : open) {
+        const auto done = committed_.find(run_id);
+        if (done != committed_.end() && done->second.attempt >= attempt) continue;
+        InFlightRun& run = in_flight_[run_id];
+        run.attempt = std::max(run.attempt, attempt);
+        ++run.crashes;
+      }
+    }
+  }
+
+  void replace_file(const std::vector<RunRecord>& records) {
+    const std::filesystem::path temporary = path_.string() + ".tmp." + std::to_string(::getpid());
+    std::error_code none;
+    try {
+      write_store_file(temporary, records);
+      if (!same_runs(records, read_run_heads(temporary))) {
+        throw StoreError(temporary.string() + ": does not read back as it was written; the old store stays");
+      }
+      publish_file(temporary, path_);
+    } catch (...) {
+      std::filesystem::remove(temporary, none);
+      throw;
+    }
+  }
+
+  // Journals of ended jobs say nothing more once no run of theirs is in flight.
+  void remove_old_journals() const {
+    for (const auto& path : journals_in(store_folder(path_))) {
+      if (path == journal_.path() || !in_flight_.empty()) continue;
+      std::filesystem::remove(path);
+    }
+  }
+
+  std::filesystem::path path_;
+  Lease lease_;
+  Journal journal_;
+  std::map<std::string, CommittedRun> committed_;
+  std::map<std::string, InFlightRun> in_flight_;
+};
+
+Store::Store(const std::filesystem::path& path, double wait_s)
+    : impl_(std::make_unique<Impl>(path, wait_s)) {}
+Store::~Store() = default;
+
+const std::map<std::string, CommittedRun>& Store::committed() const {
+  return impl_->committed();
+}
+const std::map<std::string, InFlightRun>& Store::in_flight() const {
+  return impl_->in_flight();
+}
+
+void Store::started(const std::string& run_id, std::int32_t attempt, std::int32_t group) {
+  impl_->append({"started", run_id, attempt, "group " + std::to_string(group)});
+}
+void Store::finished(const std::string& run_id, std::int32_t attempt, RunStatus status) {
+  impl_->finished(run_id, attempt, status);
+}
+void Store::abandoned(const std::string& run_id, std::int32_t attempt) {
+  impl_->append({"abandoned", run_id, attempt, ""});
+}
+void Store::event(const std::string& text) {
+  impl_->append({"note", "", 0, text});
+}
+void Store::compact() {
+  impl_->compact();
+}
+
+}  // namespace hydrajob

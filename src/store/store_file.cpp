@@ -1,0 +1,236 @@
+#include "store/store_file.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <map>
+
+#include <fmt/format.h>
+#include <hdf5_hl.h>
+
+#include "base/error.hpp"
+#include "store/hdf5_handle.hpp"
+#include "store/run_columns.hpp"
+#include "store/table.hpp"
+
+namespace hydrajob {
+namespace {
+
+using hdf5::Handle;
+
+constexpr const char* format_name = "hydrajob-store";
+constexpr std::int64_t schema_version = 1;
+constexpr std::size_t image_growth = 256 * 1024;
+
+// A store is replaced as a whole, never changed: HDF5's locks have nothing to guard, and some file systems
+// have none.
+void never_lock([[maybe_unused]] hid_t access) {
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access, 0, 1);
+#endif
+}
+
+Handle make_group(hid_t file, const std::string& name, const std::string& where) {
+  Handle group(H5Gcreate2(file, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+  if (!group.valid()) throw StoreError(where + ": cannot create /" + name + ": " + hdf5::hdf5_error());
+  return group;
+}
+
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// Every column of /runs has `run` as its scale: xarray and other readers know then that they belong together.
+void attach_scales(hid_t runs, const std::vector<Column>& columns, const std::string& where) {
+  const Handle scale(H5Dopen2(runs, "run", H5P_DEFAULT), H5Dclose);
+  if (H5DSset_scale(scale, "run") < 0) throw StoreError(where + ": /runs/run: " + hdf5::hdf5_error());
+  for (const Column& column : columns) {
+    if (column.name == "run") continue;
+    const Handle dataset(H5Dopen2(runs, column.name.c_str(), H5P_DEFAULT), H5Dclose);
+    if (H5DSattach_scale(dataset, scale, 0) < 0) {
+      throw StoreError(where + ": /runs/" + column.name + ": " + hdf5::hdf5_error());
+    }
+  }
+}
+
+void write_texts(hid_t file, const char* group_name, const char* what, const std::vector<std::string>& texts,
+                 const std::string& where) {
+  const Handle group = make_group(file, group_name, where);
+  write_column(group, Column{"text", "1", what, texts}, where);
+}
+
+void write_tables(hid_t file, const StoreTables& tables, bool scales, const std::string& where) {
+  write_text_attribute(file, "format", format_name);
+  write_int_attribute(file, "schema_version", schema_version);
+  write_text_attribute(file, "hydrajob_version", HJ_VERSION);
+  write_text_attribute(file, "created_utc", now_utc());
+  const Handle runs = make_group(file, "runs", where);
+  for (const Column& column : tables.runs) write_column(runs, column, where);
+  if (scales) attach_scales(runs, tables.runs, where);
+  const Handle samples = make_group(file, "samples", where);
+  for (const auto& [phase, columns] : tables.samples) {
+    const Handle group = make_group(samples, phase, where);
+    for (const Column& column : columns) write_column(group, column, where);
+  }
+  write_texts(file, "configs", "a resolved configuration, YAML", tables.configs, where);
+  write_texts(file, "environments", "where and with what runs were made, JSON", tables.environments, where);
+}
+
+// An opened store, its format checked.
+class Input {
+ public:
+  explicit Input(const std::filesystem::path& path) : where_(path.string()) {
+    hdf5::silence_hdf5();
+    if (!std::filesystem::exists(path)) throw StoreError(where_ + ": there is no such store");
+    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    never_lock(access);
+    file_ = Handle(H5Fopen(where_.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+    if (!file_.valid()) throw StoreError(where_ + ": not a readable HDF5 file: " + hdf5::hdf5_error());
+    const std::string format = read_text_attribute(file_, "format");
+    if (format != format_name) {
+      throw StoreError(fmt::format("{}: not a store: attribute format is '{}', expected '{}'", where_, format,
+                                   format_name));
+    }
+    check_version();
+  }
+
+  std::vector<Column> columns(const std::string& group_name) const {
+    const Handle group = open(group_name);
+    std::vector<Column> columns;
+    for (const std::string& name : names_in(group)) columns.push_back(read_column(group, name, where_));
+    return columns;
+  }
+
+  Column column(const std::string& group_name, const std::string& name) const {
+    return read_column(open(group_name), name, where_);
+  }
+
+  std::vector<std::string> names(const std::string& group_name) const { return names_in(open(group_name)); }
+
+  const std::string& where() const { return where_; }
+
+ private:
+  Handle open(const std::string& group_name) const {
+    Handle group(H5Gopen2(file_, group_name.c_str(), H5P_DEFAULT), H5Gclose);
+    if (!group.valid()) throw StoreError(where_ + ": no group /" + group_name + ": " + hdf5::hdf5_error());
+    return group;
+  }
+
+  void check_version() const {
+    const Handle attribute(H5Aopen(file_, "schema_version", H5P_DEFAULT), H5Aclose);
+    std::int64_t version = 0;
+    if (!attribute.valid() || H5Aread(attribute, H5T_NATIVE_INT64, &version) < 0) {
+      throw StoreError(where_ + ": attribute schema_version cannot be read");
+    }
+    if (version != schema_version) {
+      throw StoreError(
+          fmt::format("{}: schema_version {}, this program reads {}", where_, version, schema_version));
+    }
+  }
+
+  std::string where_;
+  Handle file_;
+};
+
+template <class T>
+std::vector<T> values_of(const Input& input, const std::string& group, const std::string& name) {
+  Column column = input.column(group, name);
+  auto* values = std::get_if<std::vector<T>>(&column.values);
+  if (values == nullptr) throw StoreError(input.where() + ": /" + group + "/" + name + " holds another type");
+  return std::move(*values);
+}
+
+}  // namespace
+
+void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records, bool scales) {
+  hdf5::silence_hdf5();
+  const std::string where = path.string();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // Built in memory and written at close: a hundred small datasets would be thousands of small writes.
+  H5Pset_fapl_core(access, image_growth, 1);
+  never_lock(access);
+  Handle file(H5Fcreate(where.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
+  if (!file.valid()) throw StoreError(where + ": cannot be created: " + hdf5::hdf5_error());
+  write_tables(file, to_tables(records), scales, where);
+  if (file.close() < 0) throw StoreError(where + ": cannot be written: " + hdf5::hdf5_error());
+}
+
+std::vector<RunRecord> read_store_file(const std::filesystem::path& path) {
+  const Input input(path);
+  StoreTables tables;
+  tables.runs = input.columns("runs");
+  for (const std::string& phase : input.names("samples"))
+    tables.samples[phase] = input.columns("samples/" + phase);
+  tables.configs = values_of<std::string>(input, "configs", "text");
+  tables.environments = values_of<std::string>(input, "environments", "text");
+  return to_records(tables, input.where());
+}
+
+std::vector<RunHead> read_run_heads(const std::filesystem::path& path) {
+  const Input input(path);
+  const auto ids = values_of<std::string>(input, "runs", "run_id");
+  const auto attempts = values_of<std::int64_t>(input, "runs", "attempt");
+  const auto statuses = values_of<std::string>(input, "runs", "status");
+  if (attempts.size() != ids.size() || statuses.size() != ids.size()) {
+    throw StoreError(input.where() + ": /runs: run_id, attempt and status are of unequal length");
+  }
+  std::vector<RunHead> heads;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    heads.push_back({ids[i], static_cast<std::int32_t>(attempts[i]), parse_run_status(statuses[i])});
+  }
+  return heads;
+}
+
+std::vector<RunRecord> preferred_attempts(std::vector<RunRecord> records) {
+  std::vector<RunRecord> kept;
+  std::map<std::string, std::size_t> place;
+  for (RunRecord& record : records) {
+    const auto [at, fresh] = place.emplace(record.run_id, kept.size());
+    if (fresh) {
+      kept.push_back(std::move(record));
+      continue;
+    }
+    RunRecord& rival = kept[at->second];
+    const bool ok = record.status == RunStatus::ok;
+    const bool rival_ok = rival.status == RunStatus::ok;
+    if (ok != rival_ok ? ok : record.attempt >= rival.attempt) rival = std::move(record);
+  }
+  return kept;
+}
+
+std::vector<RunRecord> read_store(const std::filesystem::path& store) {
+  std::vector<RunRecord> records;
+  const bool whole = std::filesystem::exists(store);
+  if (whole) records = read_store_file(store);
+  const auto segments = segments_of(store);
+  if (!whole && segments.empty()) throw StoreError(store.string() + ": there is no such store");
+  for (const auto& segment : segments) {
+    for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
+  }
+  return preferred_attempts(std::move(records));
+}
+
+std::filesystem::path store_folder(const std::filesystem::path& store) {
+  return store.string() + ".d";
+}
+
+std::filesystem::path segment_folder(const std::filesystem::path& store) {
+  return store_folder(store) / "segments";
+}
+
+std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store) {
+  std::vector<std::filesystem::path> segments;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(segment_folder(store), none)) {
+    if (entry.path().extension() == ".h5") segments.push_back(entry.path());
+  }
+  std::sort(segments.begin(), segments.end());
+  return segments;
+}
+
+}  // namespace hydrajob
