@@ -41,7 +41,8 @@ TEST(Architecture, SaysWhatIsWrong) {
   EXPECT_EQ(refusal(small + "n_layer: 2\n"),
             "models/m.yaml:8:1: unknown key 'n_layer': did you mean 'n_layers'?");
   EXPECT_EQ(refusal("n_layers: 2\n"), "models/m.yaml:1:1: 'hidden' is missing");
-  EXPECT_EQ(refusal("n_layers: 2\nhiden: 3\n"), "models/m.yaml:2:1: unknown key 'hiden': did you mean 'hidden'?");
+  EXPECT_EQ(refusal("n_layers: 2\nhiden: 3\n"),
+            "models/m.yaml:2:1: unknown key 'hiden': did you mean 'hidden'?");
   EXPECT_EQ(refusal("n_layers: -1\n"),
             "models/m.yaml:1:11: n_layers: '-1': expected a whole number, 1 or more");
   EXPECT_EQ(refusal(small + "n_kv_heads: 3\n"),
