@@ -23,6 +23,7 @@
 #include <omp.h>
 
 #include "base/bf16.hpp"
+#include "device/device.hpp"
 
 namespace {
 
@@ -65,6 +66,12 @@ std::vector<Case> cases() {
   return list;
 }
 
+// The engine's own memory: huge pages where the system gives them.
+hydrajob::Device& device() {
+  static const auto cpu = hydrajob::make_device({});
+  return *cpu;
+}
+
 // --- ours --------------------------------------------------------------------------------------------------
 
 // One layer's tensors and the arguments that point at them.
@@ -73,10 +80,10 @@ class Problem {
   Problem(const Case& c, DType dtype, int threads) : threads_(threads) {
     const std::int64_t tokens = c.prefix + c.streams * c.own;
     const std::int64_t rows = c.streams * c.rows;
-    fill(q_, rows * c.n_heads * c.head_dim, dtype);
-    fill(k_, c.n_kv_heads * tokens * c.head_dim, dtype);
-    fill(v_, c.n_kv_heads * tokens * c.head_dim, dtype);
-    out_.resize(q_.size());
+    q_ = random_values(rows * c.n_heads * c.head_dim, dtype);
+    k_ = random_values(c.n_kv_heads * tokens * c.head_dim, dtype);
+    v_ = random_values(c.n_kv_heads * tokens * c.head_dim, dtype);
+    out_ = device().allocate(q_->bytes());
     for (std::int64_t s = 0; s <= c.streams; ++s) stream_row_.push_back(s * c.rows);
     for (std::int64_t s = 0; s < c.streams; ++s) own_first_.push_back(c.prefix + s * c.own);
     own_length_.assign(static_cast<std::size_t>(c.streams), static_cast<std::int32_t>(c.own));
@@ -84,8 +91,8 @@ class Problem {
     segment_row_end_ = {rows};
     describe(c, dtype, tokens);
     args_.workspace_bytes = hydrajob::cpu::attention_workspace(args_, threads);
-    workspace_.resize(args_.workspace_bytes / 64 + 2);
-    args_.workspace = workspace_.data();
+    workspace_ = device().allocate(args_.workspace_bytes);
+    args_.workspace = workspace_->data();
   }
 
   void run() const { hydrajob::cpu::attention(args_, threads_); }
@@ -93,30 +100,27 @@ class Problem {
   const void* v() const { return args_.kv.v; }
 
  private:
-  struct alignas(64) Line {
-    std::byte bytes[64];
-  };
-
-  static void fill(std::vector<Line>& target, std::int64_t n, DType dtype) {
+  static std::unique_ptr<hydrajob::Buffer> random_values(std::int64_t n, DType dtype) {
     static std::mt19937 random(1);
     std::uniform_real_distribution<float> uniform(-1, 1);
     std::vector<float> pattern(4099);
     for (float& x : pattern) x = uniform(random);
-    target.resize(static_cast<std::size_t>(n) * size_of(dtype) / 64 + 1);
+    auto buffer = device().allocate(static_cast<std::size_t>(n) * size_of(dtype));
     for (std::int64_t i = 0; i < n; ++i) {
       const float x = pattern[static_cast<std::size_t>(i) % pattern.size()];
       if (dtype == DType::f32) {
-        reinterpret_cast<float*>(target.data())[i] = x;
+        buffer->as<float>()[i] = x;
       } else {
-        reinterpret_cast<Bf16*>(target.data())[i] = Bf16(x);
+        buffer->as<Bf16>()[i] = Bf16(x);
       }
     }
+    return buffer;
   }
 
   void describe(const Case& c, DType dtype, std::int64_t tokens) {
-    args_.q = q_.data();
-    args_.out = out_.data();
-    args_.kv = {k_.data(), v_.data(), tokens * c.head_dim, c.head_dim};
+    args_.q = q_->data();
+    args_.out = out_->data();
+    args_.kv = {k_->data(), v_->data(), tokens * c.head_dim, c.head_dim};
     args_.n_rows = c.streams * c.rows;
     args_.n_heads = c.n_heads;
     args_.n_kv_heads = c.n_kv_heads;
@@ -137,7 +141,7 @@ class Problem {
 
   const std::int64_t zero_ = 0;
   const int threads_;
-  std::vector<Line> q_, k_, v_, out_, workspace_;
+  std::unique_ptr<hydrajob::Buffer> q_, k_, v_, out_, workspace_;
   std::vector<std::int64_t> stream_row_, own_first_, segment_row_end_;
   std::vector<std::int32_t> own_length_, segment_length_;
   AttentionArgs args_;

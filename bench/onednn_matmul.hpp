@@ -28,10 +28,16 @@ class OneDnnMatmul {
  public:
   OneDnnMatmul(const MatmulShape& shape, dnnl::memory::data_type type) : stream_(onednn_engine()) {
     using tag = dnnl::memory::format_tag;
-    const dnnl::memory::dims a{shape.batch, shape.m, shape.k}, b{shape.batch, shape.k, shape.n},
-        c{shape.batch, shape.m, shape.n};
-    const auto b_tag = shape.constant_weights ? tag::any : (shape.transposed_weights ? tag::acb : tag::abc);
-    const dnnl::memory::desc a_desc(a, type, tag::abc), b_desc(b, type, b_tag), c_desc(c, type, tag::abc);
+    using dims = dnnl::memory::dims;
+    // Two dimensions where there is no batch: oneDNN has faster weight formats for them.
+    const bool flat = shape.batch == 1;
+    const dims a = flat ? dims{shape.m, shape.k} : dims{shape.batch, shape.m, shape.k};
+    const dims b = flat ? dims{shape.k, shape.n} : dims{shape.batch, shape.k, shape.n};
+    const dims c = flat ? dims{shape.m, shape.n} : dims{shape.batch, shape.m, shape.n};
+    const tag plain = flat ? tag::ab : tag::abc;
+    const tag transposed = flat ? tag::ba : tag::acb;
+    const tag b_tag = shape.constant_weights ? tag::any : (shape.transposed_weights ? transposed : plain);
+    const dnnl::memory::desc a_desc(a, type, plain), b_desc(b, type, b_tag), c_desc(c, type, plain);
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl::matmul::primitive_desc pd(onednn_engine(), a_desc, b_desc, c_desc);
 #else

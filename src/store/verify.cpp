@@ -1,0 +1,93 @@
+#include "store/verify.hpp"
+
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "store/journal.hpp"
+#include "store/store_file.hpp"
+
+namespace hydrajob {
+namespace {
+
+class Verifier {
+ public:
+  explicit Verifier(const std::filesystem::path& store) : store_(store) {}
+
+  std::vector<std::string> verify() {
+    const auto segments = segments_of(store_);
+    const bool whole = std::filesystem::exists(store_);
+    if (!whole && segments.empty()) problems_.push_back(store_.string() + ": there is no such store");
+    if (whole) check_file(store_);
+    for (const auto& segment : segments) check_file(segment);
+    check_damaged();
+    check_journals();
+    return std::move(problems_);
+  }
+
+ private:
+  void check_file(const std::filesystem::path& path) {
+    try {
+      std::map<std::string, int> seen;
+      for (const RunRecord& record : read_store_file(path)) {
+        if (++seen[record.run_id] == 2) {
+          problems_.push_back(
+              fmt::format("{}: run {} stands there more than once", path.string(), record.run_id));
+        }
+        status_[record.run_id] = record.status;
+        check_record(path, record);
+      }
+    } catch (const StoreError& e) {
+      problems_.push_back(e.what());
+    }
+  }
+
+  void check_record(const std::filesystem::path& path, const RunRecord& record) {
+    const auto problem = [&](const std::string& what) {
+      problems_.push_back(fmt::format("{}: run {}: {}", path.string(), record.run_id, what));
+    };
+    if (record.run_id.size() != 32) problem("its id is not of 32 characters");
+    if (record.attempt < 1) problem(fmt::format("attempt {}, expected 1 or more", record.attempt));
+    if (record.status == RunStatus::ok && record.samples.empty()) problem("ok, but without a sample");
+    if (record.status != RunStatus::ok && record.reason.empty())
+      problem(to_string(record.status) + " without a reason");
+    for (const SampleSeries& series : record.samples) {
+      for (const double value : series.value) {
+        if (!std::isfinite(value)) return problem("a sample of " + series.phase + " is not a finite number");
+      }
+    }
+  }
+
+  void check_damaged() {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(store_folder(store_) / "damaged", none)) {
+      problems_.push_back(entry.path().string() + ": a damaged result, moved aside");
+    }
+  }
+
+  // What a journal says was finished must be in the store.
+  void check_journals() {
+    for (const auto& path : journals_in(store_folder(store_))) {
+      for (const JournalEvent& event : read_journal(path)) {
+        if (event.kind == "finished" && status_.count(event.run_id) == 0) {
+          problems_.push_back(
+              fmt::format("{}: run {} was finished, but its result is missing", path.string(), event.run_id));
+        }
+      }
+    }
+  }
+
+  std::filesystem::path store_;
+  std::map<std::string, RunStatus> status_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+std::vector<std::string> verify_store(const std::filesystem::path& store) {
+  return Verifier(store).verify();
+}
+
+}  // namespace hydrajob
