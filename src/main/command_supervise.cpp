@@ -91,7 +91,7 @@ class Supervisor {
       log::info(fmt::format("supervise: {}; restart {} of {} in {}", explain(status), restarts + 1,
                             request_.policy.max_restarts, format_seconds(backoff_s)));
       if (!wait_for(backoff_s)) return exit_code(status);
-      backoff_s = std::min(longest_backoff_s, std::max(1.0, 2 * backoff_s));
+      backoff_s = std::min(longest_backoff_s, 2 * backoff_s);
     }
   }
 

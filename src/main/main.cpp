@@ -1,3 +1,51 @@
-int main() {
-  return 0;
+// hydrajob: the commands. An experiment's way through the program is in command_run.cpp and sched/sweep.cpp.
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "comm/launcher.hpp"
+#include "main/command_make_model.hpp"
+#include "main/command_run.hpp"
+#include "main/command_store.hpp"
+#include "main/command_supervise.hpp"
+#include "main/options.hpp"
+#include "sched/provenance.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Under mpirun every rank is asked; one answers.
+ExitCode print(const std::string& text) {
+  if (launcher_rank() == 0) std::fputs(text.c_str(), stdout);
+  return ExitCode::ok;
+}
+
+ExitCode command(const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "--help" : arguments.front();
+  if (name == "--help" || name == "-h") return print(help_text());
+  if (name == "--version") return print(version_text() + "\n");
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (name == "make-model") return run_make_model(rest);
+  if (name == "store") return run_store(rest);
+  if (name == "supervise") return run_supervise(rest);
+  return run_experiment(arguments);
+}
+
+}  // namespace
+}  // namespace hydrajob
+
+int main(int argc, char** argv) {
+  using namespace hydrajob;
+  try {
+    return static_cast<int>(command({argv + 1, argv + argc}));
+  } catch (const Error& e) {
+    if (launcher_rank() == 0) log::error(e.what());
+    return static_cast<int>(e.code());
+  } catch (const std::exception& e) {
+    log::error(e.what());
+    return static_cast<int>(ExitCode::runs_failed);
+  }
 }

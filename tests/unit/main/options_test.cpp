@@ -1,0 +1,106 @@
+// The command line of a run: what it means, and what a wrong one is answered with.
+#include "main/options.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace hydrajob {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+class OptionsTest : public testing::Test {
+ protected:
+  void SetUp() override { std::ofstream(config_) << "name: a\n"; }
+  void TearDown() override {
+    std::filesystem::remove(config_);
+    unsetenv("HYDRAJOB_MAX_FAILS");
+    unsetenv("HYDRAJOB_DRY_RUN");
+    unsetenv("HYDRAJOB_MODEL");
+  }
+
+  RunOptions parse(Strings arguments) const {
+    arguments.insert(arguments.begin(), config_);
+    return parse_run_options(arguments);
+  }
+  std::string refusal(const Strings& arguments) const {
+    try {
+      parse_run_options(arguments);
+    } catch (const UsageError& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+
+  const std::string config_ = (std::filesystem::temp_directory_path() / "hj_options_test.yaml").string();
+};
+
+TEST_F(OptionsTest, AConfigurationAloneIsEnough) {
+  const RunOptions options = parse({});
+  EXPECT_EQ(options.config, config_);
+  EXPECT_TRUE(options.set.empty());
+  EXPECT_FALSE(options.dry_run || options.list || options.verbose || options.sweep.rerun_failed);
+  EXPECT_EQ(options.ranks, 0);
+  EXPECT_EQ(options.sweep.max_fails, 0);
+  EXPECT_FALSE(options.log_dir);
+}
+
+TEST_F(OptionsTest, ReadsEveryOption) {
+  const RunOptions options = parse(
+      {"--dry-run",   "--list",   "--ranks",      "8",         "--set",      "batch=[1, 2]",   "--set",
+       "prefix=16",   "--only",   "batch=1",      "--exclude", "mode=paged", "--rerun-failed", "--store",
+       "s.h5",        "--device", "cpu",          "--threads", "3",          "--timeout",      "1.5",
+       "--max-fails", "4",        "--time-limit", "60",        "--log-dir",  "logs",           "-v"});
+  EXPECT_TRUE(options.dry_run && options.list && options.verbose && options.sweep.rerun_failed);
+  EXPECT_EQ(options.ranks, 8);
+  EXPECT_EQ(options.set, (Strings{"batch=[1, 2]", "prefix=16", "device=cpu", "timeout=1.5"}));
+  EXPECT_EQ(options.sweep.only, Strings{"batch=1"});
+  EXPECT_EQ(options.sweep.exclude, Strings{"mode=paged"});
+  EXPECT_EQ(options.sweep.store, "s.h5");
+  EXPECT_EQ(options.sweep.threads, 3);
+  EXPECT_EQ(options.sweep.max_fails, 4);
+  EXPECT_EQ(options.sweep.time_limit_s, 60);
+  EXPECT_EQ(options.log_dir, "logs");
+  EXPECT_EQ(options.sweep.command_line.substr(0, 9), "hydrajob ");
+}
+
+TEST_F(OptionsTest, TheEnvironmentCountsWhereTheCommandLineSaysNothing) {
+  setenv("HYDRAJOB_MAX_FAILS", "7", 1);
+  setenv("HYDRAJOB_DRY_RUN", "1", 1);
+  setenv("HYDRAJOB_MODEL", "a variable of a configuration", 1);
+  EXPECT_EQ(parse({}).sweep.max_fails, 7);
+  EXPECT_TRUE(parse({}).dry_run);
+  EXPECT_EQ(parse({"--max-fails", "2"}).sweep.max_fails, 2);
+}
+
+TEST_F(OptionsTest, WrongOnesAreNamedWithTheNearest) {
+  EXPECT_EQ(refusal({config_, "--rerun-fail"}),
+            "unknown option '--rerun-fail': did you mean '--rerun-failed'?; hydrajob --help lists them");
+  EXPECT_NE(refusal({config_, "--max", "3"}).find("unknown option"), std::string::npos);  // no abbreviations
+  EXPECT_NE(refusal({config_, "--threads", "many"}).find("many"), std::string::npos);
+  EXPECT_EQ(refusal({config_, "--threads", "0"}), "--threads 0: expected more than 0");
+  EXPECT_EQ(refusal({config_, "--timeout", "-1"}), "--timeout -1: expected more than 0");
+}
+
+TEST_F(OptionsTest, OneConfigurationIsExpected) {
+  EXPECT_NE(refusal({}).find("expected one configuration, got 0"), std::string::npos);
+  EXPECT_NE(refusal({config_, config_}).find("got 2"), std::string::npos);
+  EXPECT_EQ(refusal({"no_such.yaml"}), "no_such.yaml: no such file");
+  EXPECT_EQ(refusal({"stroe"}), "stroe: no such file; did you mean the command 'store'?");
+}
+
+TEST_F(OptionsTest, HelpNamesEveryOptionAndCode) {
+  const std::string text = help_text();
+  for (const char* part :
+       {"--dry-run", "--time-limit", "HYDRAJOB_MAX_FAILS", "supervise", "make-model", "75"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+}
+
+}  // namespace
+}  // namespace hydrajob
