@@ -9,23 +9,10 @@
 #include "engine/forward.hpp"
 #include "engine/layout.hpp"
 #include "engine/sampler.hpp"
+#include "engine/sharing.hpp"
 
 namespace hydrajob {
 namespace {
-
-// Whether each segment is read once for all rows below it.
-bool shares(Mode mode, const BatchLayout& layout, const Model& model, const Ceilings& ceilings) {
-  if (mode != Mode::automatic) return mode != Mode::paged;
-  const Pass& decode = layout.decode;
-  const auto pays = [&](std::int64_t i) {
-    return sharing_pays(decode.segment_row_end[i] - decode.segment_row_begin[i], decode.segment_length[i],
-                        model.n_kv_heads, model.architecture.head_dim, model.dtype, ceilings);
-  };
-  for (std::int64_t i = 0; i < decode.n_segments(); ++i) {
-    if (pays(i)) return true;
-  }
-  return false;
-}
 
 void check_tokens(const std::vector<std::int32_t>& tokens, std::int64_t vocab) {
   for (const std::int32_t id : tokens) {
@@ -64,7 +51,9 @@ class Engine::Impl {
                        " positions asked for, the model has " +
                        std::to_string(model_->architecture.max_positions));
     }
-    const bool share = shares(options.mode, state.layout, *model_, context_.ceilings);
+    const bool share =
+        shares_segments(options.mode, state.layout.decode,
+                        attention_shape(*model_, state.layout.decode, true), context_.ceilings);
     const bool attends = options.mode != Mode::noattention;
     state.cache.emplace(*model_, state.layout.cache_tokens, attends, *context_.device);
     state.forward = std::make_unique<Forward>(*model_, context_, limits(state, share, attends), share);

@@ -10,6 +10,8 @@
 #include "base/error.hpp"
 #include "base/philox.hpp"
 #include "engine/layout.hpp"
+#include "engine/sharing.hpp"
+#include "grid/cost_model.hpp"
 #include "timing/recorder.hpp"
 #include "timing/statistics.hpp"
 #include "workload/generate.hpp"
@@ -19,8 +21,8 @@
 namespace hydrajob {
 namespace {
 
-// Read between iterations where a cold cache is asked for: several times any last-level cache.
-constexpr std::int64_t flush_floats = 64 << 20;
+// Read between iterations where a cold cache is asked for.
+constexpr std::int64_t flush_floats = l2_flush_bytes / static_cast<std::int64_t>(sizeof(float));
 // Random values are repeated after this many: a prime, so that no row or head repeats another.
 constexpr std::int64_t pattern_elements = 1048583;
 
@@ -40,7 +42,7 @@ class Attention final : public Workload {
     args_.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec.head_dim)));
     args_.dtype = spec.dtype;
     args_.n_rows = layout_.decode.n_rows();
-    args_.share = shares();
+    args_.share = shares_segments(spec.mode, layout_.decode, args_, context_.engine.ceilings);
     allocate_tensors();
     place_tree();
     const std::size_t workspace = context_.engine.kernels->attention_workspace(args_);
@@ -73,18 +75,6 @@ class Attention final : public Workload {
     shape.architecture.vocab = 1;
     shape.new_tokens = 1;
     return make_batch(shape);
-  }
-
-  bool shares() const {
-    if (run_.spec.mode != Mode::automatic) return run_.spec.mode != Mode::paged;
-    const Pass& pass = layout_.decode;
-    for (std::int64_t i = 0; i < pass.n_segments(); ++i) {
-      if (sharing_pays(pass.segment_row_end[i] - pass.segment_row_begin[i], pass.segment_length[i],
-                       args_.n_kv_heads, args_.head_dim, args_.dtype, context_.engine.ceilings)) {
-        return true;
-      }
-    }
-    return false;
   }
 
   void allocate_tensors() {
