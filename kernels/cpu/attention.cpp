@@ -56,10 +56,9 @@ RunningSoftmax from_row(const RunningSoftmax& softmax, std::int64_t first, std::
   return {softmax.maximum + first, softmax.sum + first, softmax.output + first * padded(head_dim)};
 }
 
-void clear(const RunningSoftmax& softmax, std::int64_t n_packed, std::int64_t head_dim) {
+void clear(const RunningSoftmax& softmax, std::int64_t n_packed) {
   std::fill_n(softmax.maximum, n_packed, no_maximum);
   std::fill_n(softmax.sum, n_packed, 0.0F);
-  std::fill_n(softmax.output, n_packed * padded(head_dim), 0.0F);
 }
 
 class Problem {
@@ -77,7 +76,7 @@ class Problem {
     const KeyPart& part = plan_.parts[work.part];
     const BlockRows rows = block_rows(work.row_end - work.row_begin);
     const RunningSoftmax softmax = held(part, work.chunk, head, work.row_begin);
-    clear(softmax, rows.n_packed, args_.head_dim);
+    clear(softmax, rows.n_packed);
     kernels_.load_queries(rows, at(args_.q, work.row_begin, head), memory.scratch);
     const std::int64_t first = work.chunk * part.chunk;
     const std::int64_t n_keys = std::min(part.chunk, part.length - first);
@@ -89,7 +88,7 @@ class Problem {
   void attend_stream(const AttentionPlan::StreamRows& work, std::int64_t head,
                      const ThreadMemory& memory) const {
     const BlockRows rows = block_rows(work.row_end - work.row_begin);
-    clear(memory.softmax, rows.n_packed, args_.head_dim);
+    clear(memory.softmax, rows.n_packed);
     kernels_.load_queries(rows, at(args_.q, work.row_begin, head), memory.scratch);
     for (std::int64_t i = plan_.part_begin[work.stream]; i < plan_.part_begin[work.stream + 1]; ++i) {
       const KeyPart& part = plan_.parts[plan_.stream_parts[i]];

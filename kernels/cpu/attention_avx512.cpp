@@ -2,6 +2,9 @@
 #include "kernels/cpu/attention_kernels.hpp"
 
 #if defined(__x86_64__)
+// GCC 12 takes the undefined operand of its own intrinsics for a mistake (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <cstddef>
 #include <cstdint>
 #include <immintrin.h>
@@ -9,9 +12,6 @@
 #include "kernels/cpu/attention_block.hpp"
 
 #pragma GCC push_options
-// GCC 12 takes the undefined operand of its own intrinsics for a mistake (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #include "kernels/cpu/attention_tile.hpp"
 #include "kernels/cpu/attention_vector_avx512.hpp"

@@ -28,7 +28,8 @@ constexpr std::int64_t padded(std::int64_t floats) {
 struct RunningSoftmax {
   float* maximum = nullptr;  // (rows) scaled score, base 2, that the two below are relative to; or no_maximum
   float* sum = nullptr;      // (rows) of 2^(score - maximum)
-  float* output = nullptr;   // (rows, padded(head_dim)) sum of 2^(score - maximum) value, not yet divided
+  float* output =
+      nullptr;  // (rows, padded(head_dim)) sum of 2^(score - maximum) value; undefined where sum is 0
 };
 
 // Memory of one thread, each array on a cache line of its own. `rows` is the largest block.

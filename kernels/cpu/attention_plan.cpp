@@ -146,7 +146,7 @@ class Planner {
   std::int64_t block_rows(Count count) const {
     for (const std::int64_t packed : block_sizes) {
       const std::int64_t rows = rows_of_block(packed, group_);
-      if (count(rows) * args_.n_kv_heads >= 4 * threads_) return rows;
+      if (count(rows) * args_.n_kv_heads >= 8 * threads_) return rows;
     }
     return rows_of_block(smallest_block, group_);
   }

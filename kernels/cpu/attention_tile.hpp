@@ -129,34 +129,64 @@ void pack_keys(const typename F::Stored* k, std::int64_t token_stride, std::int6
   }
 }
 
-// Asks for keys [from, to) and their values: packing would otherwise wait for them.
+// Asks for the cache lines of the next block of keys, a few at a time between pieces of work on this one: in
+// one go they would fill the queue of outstanding misses and stop everything behind them.
 template <class F>
-void prefetch(const BlockKeys& keys, std::int64_t from, std::int64_t to, std::int64_t head_dim) {
-  using Stored = typename F::Stored;
-  constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(Stored));
-  for (std::int64_t t = from; t < to; ++t) {
-    const auto* k = static_cast<const Stored*>(keys.k) + t * keys.token_stride;
-    const auto* v = static_cast<const Stored*>(keys.v) + t * keys.token_stride;
-    for (std::int64_t d = 0; d < head_dim; d += line) {
-      __builtin_prefetch(k + d, 0, 2);  // to the second cache: the first is full of this block
-      __builtin_prefetch(v + d, 0, 2);
+class Ahead {
+ public:
+  Ahead(const BlockKeys& keys, std::int64_t head_dim, std::int64_t begin, std::int64_t end,
+        std::int64_t steps)
+      : keys_(keys), head_dim_(head_dim), next_(begin), end_(end), step_(ceil_div(end - begin, steps)) {}
+
+  void step() {
+    for (const std::int64_t stop = smaller(next_ + step_, end_); next_ < stop; ++next_) {
+      fetch(keys_.k);
+      fetch(keys_.v);
     }
   }
-}
+
+ private:
+  using Stored = typename F::Stored;
+  static constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(Stored));
+
+  void fetch(const void* tokens) const {
+    const auto* token = static_cast<const Stored*>(tokens) + next_ * keys_.token_stride;
+    // To the second cache: the first is full of this block.
+    for (std::int64_t d = 0; d < head_dim_; d += line) __builtin_prefetch(token + d, 0, 2);
+  }
+
+  const BlockKeys& keys_;
+  const std::int64_t head_dim_;
+  std::int64_t next_;
+  const std::int64_t end_;
+  const std::int64_t step_;
+};
+
+// Keys that are packed between two steps ahead.
+inline constexpr std::int64_t pack_group = 16;
+inline constexpr std::int64_t pack_steps = 2 * key_block / pack_group;
 
 template <class F>
-PackedKeys<F> pack_block(const BlockKeys& keys, std::int64_t first, std::int64_t n_seen,
-                         std::int64_t head_dim, const BlockScratch& scratch) {
+PackedKeys<F> pack_block(const BlockKeys& keys, std::int64_t first, std::int64_t n_keys,
+                         std::int64_t head_dim, const BlockScratch& scratch, Ahead<F>& ahead) {
   const auto* k = static_cast<const typename F::Stored*>(keys.k) + first * keys.token_stride;
   const auto* v = static_cast<const typename F::Stored*>(keys.v) + first * keys.token_stride;
-  const std::int64_t n_keys = smaller(key_block, n_seen - first);
+  const std::int64_t stride = keys.token_stride;
   PackedKeys<F> packed{scratch.keys, scratch.values, padded(head_dim), n_keys};
-  pack_keys<F>(k, keys.token_stride, n_keys, F::elements(head_dim), scratch.keys);
+  for (std::int64_t i = 0; i < n_keys; i += pack_group) {
+    ahead.step();
+    pack_keys<F>(k + i * stride, stride, smaller(pack_group, n_keys - i), F::elements(head_dim),
+                 scratch.keys + i);
+  }
   if (F::reads_values_in_place(head_dim)) {
     packed.values = reinterpret_cast<const float*>(v);
-    packed.value_stride = keys.token_stride;
-  } else {
-    F::pack_values(v, keys.token_stride, n_keys, head_dim, scratch.values);
+    packed.value_stride = stride;
+    return packed;
+  }
+  for (std::int64_t i = 0; i < n_keys; i += pack_group) {
+    ahead.step();
+    F::pack_values(v + i * stride, stride, smaller(pack_group, n_keys - i), head_dim,
+                   scratch.values + i / F::keys_per_element * packed.value_stride);
   }
   return packed;
 }
@@ -219,6 +249,20 @@ auto weigh_row(const Tile<F>& tile, int row, std::int64_t vectors, float scale) 
   return sum;
 }
 
+// Whether nothing has been added to any row yet: the product with values then need not add to what is there.
+// Where that is so of some rows only, theirs are set to 0.
+template <class F, int R>
+bool is_fresh(const Tile<F>& tile) {
+  int fresh = 0;
+  for (int r = 0; r < R; ++r) fresh += tile.softmax.maximum[r] == no_maximum ? 1 : 0;
+  if (fresh == 0 || fresh == R) return fresh == R;
+  for (int r = 0; r < R; ++r) {
+    if (tile.softmax.maximum[r] != no_maximum) continue;
+    for (std::int64_t d = 0; d < tile.padded_dim; ++d) tile.softmax.output[r * tile.padded_dim + d] = 0;
+  }
+  return false;
+}
+
 // Weights of all rows. The maximum is looked for only where the weights show that it has risen far.
 template <class F, int R, int N>
 void weigh(const Tile<F>& tile, std::int64_t vectors, float scale) {
@@ -257,22 +301,35 @@ void mask(float* scores, const TileLimit& limit, std::int64_t n_keys, std::int64
 }
 
 template <class F, int R>
-void attend_tile(const Tile<F>& tile, const PackedKeys<F>& keys, const TileLimit& limit, float scale) {
+void attend_tile(const Tile<F>& tile, const PackedKeys<F>& keys, const TileLimit& limit, float scale,
+                 Ahead<F>& ahead) {
   using V = typename F::Vector;
   const std::int64_t vectors = ceil_div(keys.n_keys, 2 * V::width) * 2;
   const std::int64_t columns = vectors * V::width;
+  ahead.step();
   multiply<F, R, false>(
       {tile.queries, tile.elements, keys.keys, key_block, tile.elements, tile.scores, key_block},
       ceil_div(keys.n_keys, V::width));
   if (limit.of(0, keys.n_keys) < columns) mask<R>(tile.scores, limit, keys.n_keys, columns);
+  const bool fresh = is_fresh<F, R>(tile);
   if (columns == key_block) {
     weigh<F, R, key_block / V::width>(tile, vectors, scale);
   } else {
     weigh<F, R, 0>(tile, vectors, scale);
   }
-  multiply<F, R, true>({tile.weights, F::weight_stride, keys.values, keys.value_stride,
-                        ceil_div(keys.n_keys, F::keys_per_element), tile.softmax.output, tile.padded_dim},
-                       ceil_div(tile.padded_dim, V::width));
+  ahead.step();
+  const Product<F> sums{tile.weights,
+                        F::weight_stride,
+                        keys.values,
+                        keys.value_stride,
+                        ceil_div(keys.n_keys, F::keys_per_element),
+                        tile.softmax.output,
+                        tile.padded_dim};
+  if (fresh) {
+    multiply<F, R, false>(sums, tile.padded_dim / V::width);
+  } else {
+    multiply<F, R, true>(sums, tile.padded_dim / V::width);
+  }
 }
 
 // --- a block -----------------------------------------------------------------------------------------------
@@ -287,11 +344,11 @@ std::int64_t tile_rows(std::int64_t left) {
 
 template <class F, int R>
 void attend_rows(std::int64_t rows, const Tile<F>& tile, const PackedKeys<F>& keys, const TileLimit& limit,
-                 float scale) {
+                 float scale, Ahead<F>& ahead) {
   if constexpr (R > 1) {
-    if (rows < R) return attend_rows<F, R - 1>(rows, tile, keys, limit, scale);
+    if (rows < R) return attend_rows<F, R - 1>(rows, tile, keys, limit, scale, ahead);
   }
-  attend_tile<F, R>(tile, keys, limit, scale);
+  attend_tile<F, R>(tile, keys, limit, scale, ahead);
 }
 
 template <class F>
@@ -309,32 +366,41 @@ Tile<F> tile_of(const BlockRows& rows, std::int64_t first, const RunningSoftmax&
           static_cast<Element*>(scratch.weights)};
 }
 
+// All rows against one block of keys.
+template <class F>
+void attend_block(const BlockRows& rows, const BlockKeys& keys, std::int64_t first_key, std::int64_t n_seen,
+                  float scale, const RunningSoftmax& softmax, const BlockScratch& scratch) {
+  using V = typename F::Vector;
+  const std::int64_t n_keys = smaller(key_block, n_seen - first_key);
+  const std::int64_t next = first_key + n_keys;
+  Ahead<F> ahead(keys, rows.head_dim, next, smaller(next + key_block, n_seen),
+                 pack_steps + 2 * ceil_div(rows.n_packed, V::tile_rows));
+  const auto packed = pack_block<F>(keys, first_key, n_keys, rows.head_dim, scratch, ahead);
+  for (std::int64_t row = 0; row < rows.n_packed;) {
+    const std::int64_t count = tile_rows<F>(rows.n_packed - row);
+    const TileLimit limit{row, rows.group, keys.first_limit - first_key, keys.causal};
+    if (limit.of(count - 1, n_keys) > 0) {
+      attend_rows<F, V::tile_rows>(count, tile_of<F>(rows, row, softmax, scratch), packed, limit, scale,
+                                   ahead);
+    }
+    row += count;
+  }
+}
+
 template <class F>
 void accumulate(const BlockRows& rows, const BlockKeys& keys, float scale, const RunningSoftmax& softmax,
                 const BlockScratch& scratch) {
   using V = typename F::Vector;
   const std::int64_t last_limit = keys.first_limit + (rows.n_packed - 1) / rows.group;
   const std::int64_t n_seen = keys.causal ? smaller(keys.n_keys, last_limit) : keys.n_keys;
-  prefetch<F>(keys, 0, smaller(key_block, n_seen), rows.head_dim);
+  Ahead<F>(keys, rows.head_dim, 0, smaller(key_block, n_seen), 1).step();
   for (std::int64_t i = 0; i < rows.n_packed * float_pad; ++i) scratch.lane_sums[i] = 0;
   for (std::int64_t first_key = 0; first_key < n_seen; first_key += key_block) {
-    const auto packed = pack_block<F>(keys, first_key, n_seen, rows.head_dim, scratch);
-    const std::int64_t next = first_key + packed.n_keys;
-    const std::int64_t n_next = smaller(key_block, n_seen - next);
-    for (std::int64_t row = 0; row < rows.n_packed;) {
-      const std::int64_t count = tile_rows<F>(rows.n_packed - row);
-      const TileLimit limit{row, rows.group, keys.first_limit - first_key, keys.causal};
-      if (limit.of(count - 1, packed.n_keys) > 0) {
-        attend_rows<F, V::tile_rows>(count, tile_of<F>(rows, row, softmax, scratch), packed, limit, scale);
-      }
-      // The next block's share of these rows, so that its cache lines arrive spread over this one's work.
-      prefetch<F>(keys, next + n_next * row / rows.n_packed, next + n_next * (row + count) / rows.n_packed,
-                  rows.head_dim);
-      row += count;
-    }
+    attend_block<F>(rows, keys, first_key, n_seen, scale, softmax, scratch);
   }
-  for (std::int64_t r = 0; r < rows.n_packed; ++r)
+  for (std::int64_t r = 0; r < rows.n_packed; ++r) {
     softmax.sum[r] += V::sum(V::load(scratch.lane_sums + r * float_pad));
+  }
 }
 
 template <class F>
@@ -390,12 +456,15 @@ void merge(const BlockRows& rows, const RunningSoftmax& part, const RunningSoftm
   const float* into_factor = scratch.factors + padded(rows.n_packed);
   merge_sums<V>(rows.n_packed, part, into, scratch.factors);
   for (std::int64_t r = 0; r < rows.n_packed; ++r) {
+    if (part.sum[r] == 0) continue;
+    const bool alone = into_factor[r] == 0;
     const auto a = V::set(part_factor[r]);
     const auto b = V::set(into_factor[r]);
     const float* source = part.output + r * dim;
     float* target = into.output + r * dim;
     for (std::int64_t d = 0; d < dim; d += V::width) {
-      V::store(target + d, V::multiply_add(V::load(source + d), a, V::multiply(V::load(target + d), b)));
+      const auto before = alone ? V::zero() : V::multiply(V::load(target + d), b);
+      V::store(target + d, V::multiply_add(V::load(source + d), a, before));
     }
   }
 }
@@ -407,9 +476,10 @@ void finish(const BlockRows& rows, const RunningSoftmax& softmax, void* out) {
   for (std::int64_t p = 0; p < rows.n_packed; ++p) {
     auto* target = static_cast<typename F::Stored*>(out) + p / rows.group * rows.row_stride +
                    p % rows.group * rows.head_dim;
-    const auto factor = V::set(softmax.sum[p] > 0 ? 1 / softmax.sum[p] : 0);
+    const bool empty = softmax.sum[p] == 0;
+    const auto factor = V::set(1 / softmax.sum[p]);
     for (std::int64_t d = 0; d < rows.head_dim; d += V::width) {
-      const auto value = V::multiply(V::load(softmax.output + p * dim + d), factor);
+      const auto value = empty ? V::zero() : V::multiply(V::load(softmax.output + p * dim + d), factor);
       F::store_output(target + d, value, smaller(V::width, rows.head_dim - d));
     }
   }
