@@ -3,6 +3,7 @@
 namespace hydrajob::cpu {
 
 const RowKernels& row_kernels(Isa isa) {
+#if defined(__x86_64__)
   switch (isa) {
     case Isa::avx512_bf16:
     case Isa::avx512:
@@ -12,6 +13,9 @@ const RowKernels& row_kernels(Isa isa) {
     case Isa::portable:
       break;
   }
+#else
+  static_cast<void>(isa);
+#endif
   return row_kernels_portable();
 }
 

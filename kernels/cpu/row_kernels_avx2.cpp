@@ -1,11 +1,11 @@
 // The row kernels for AVX2.
+#if defined(__x86_64__)
 // clang-format off
 #include "kernels/cpu/row_kernels_prologue.hpp"
 
-#if defined(__x86_64__)
-// After the headers: what others share keeps the common instruction set.
+// After the headers: what others share keeps the common instruction set. It defines no macro like __AVX2__.
 #pragma GCC target("avx2,fma,f16c")
-#endif
-
+#define HJ_LANE_WIDTH 8
 #define HJ_ROW_KERNELS row_kernels_avx2
 #include "kernels/cpu/row_kernels.inc"
+#endif
