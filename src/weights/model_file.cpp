@@ -1,37 +1,32 @@
 // Reads a model file. HDF5 tells where each tensor lies; the data itself is read with plain requests straight
-// into the caller's memory by several threads, and every range of rows is hashed while it is still in the
+// into the caller's memory by several threads, and every checksum range is hashed while it is still in the
 // cache.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
-#include <map>
+#include <new>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "weights/convert.hpp"
-#include "weights/hdf5_handle.hpp"
 #include "weights/model_format.hpp"
+#include "weights/model_metadata.hpp"
 
 namespace hydrajob {
 namespace {
 
-using weights::Handle;
-using weights::hdf5_error;
+using weights::checksum_range;
+using weights::TensorEntry;
 
-// Where a tensor lies and what it must hash to.
-struct Entry {
-  std::int64_t rows = 0;
-  std::int64_t cols = 0;
-  std::uint64_t offset = 0;
-  std::vector<std::uint64_t> checksums;  // of its ranges
-};
+// One request, where ranges are smaller: it stays in a core's L2 until it is hashed.
+constexpr std::size_t request_bytes = 512 * 1024;
 
 class FileDescriptor {
  public:
@@ -47,247 +42,212 @@ class FileDescriptor {
   int fd_;
 };
 
-// --- metadata
-// ------------------------------------------------------------------------------------------------------
-
-// The file opened by HDF5, also when it is shorter than it says: then it can still tell what is missing.
-Handle open_hdf5(const std::string& path) {
-  const auto open_with = [&](bool truncated_too) {
-    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    const hbool_t skip = 1;
-    if (truncated_too && H5Pexist(access, "skip_eof_check") > 0) H5Pset(access, "skip_eof_check", &skip);
-    return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-  };
-  Handle file = open_with(false);
-  return file.valid() ? std::move(file) : open_with(true);
-}
-
-class Metadata {
+// Page-aligned: reads into other buffers run at half the speed where source and target alias modulo 4096.
+class Scratch {
  public:
-  explicit Metadata(const std::string& path) : path_(path) {
-    weights::silence_hdf5();
-    if (!std::filesystem::exists(path)) throw UsageError(path + ": there is no such model file");
-    // The signature may stand at 0, 512, 1024, …; our writer puts it at 0.
-    if (H5Fis_hdf5(path.c_str()) <= 0) refuse("not a model file: it is not HDF5");
-    file_ = open_hdf5(path);
-    if (!file_.valid()) refuse("truncated or damaged: " + hdf5_error());
-    read_head();
-    group_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
-    if (!group_.valid()) refuse("its table of tensors cannot be read: " + hdf5_error());
-    for (const TensorInfo& tensor : tensors_of(architecture))
-      entries.emplace(tensor.name, read_entry(tensor));
-    check_size();
+  std::byte* at_least(std::size_t bytes) {
+    if (bytes > bytes_) {
+      data_.reset(static_cast<std::byte*>(::operator new(bytes, page)));
+      bytes_ = bytes;
+    }
+    return data_.get();
   }
-
-  Architecture architecture;
-  DType dtype = DType::f32;
-  std::string digest;
-  std::map<std::string, Entry> entries;
+  std::byte* data() const { return data_.get(); }
 
  private:
-  [[noreturn]] void refuse(const std::string& why) const { throw UsageError(path_ + ": " + why); }
-
-  void read_head() {
-    if (H5Aexists(file_, "format") <= 0)
-      refuse("not a model file: no attribute 'format' (make one with hydrajob make-model)");
-    const std::string format = string_attribute(file_, "format", "the file");
-    if (format != weights::format_name) {
-      refuse(fmt::format("format is '{}', expected '{}'", format, weights::format_name));
-    }
-    const Handle attribute(H5Aopen(file_, "version", H5P_DEFAULT), H5Aclose);
-    std::int64_t version = 0;
-    if (!attribute.valid() || H5Aread(attribute, H5T_NATIVE_INT64, &version) < 0)
-      refuse("its version cannot be read");
-    if (version != weights::format_version) {
-      refuse(fmt::format("version {}, this program reads version {}", version, weights::format_version));
-    }
-    architecture = parse_architecture(string_attribute(file_, "architecture", "the file"), path_);
-    dtype = parse_dtype(string_attribute(file_, "dtype", "the file"));
-    digest = string_attribute(file_, "digest", "the file");
-  }
-
-  Entry read_entry(const TensorInfo& tensor) {
-    const std::string where = "tensor '" + tensor.name + "'";
-    const Handle dataset(H5Dopen2(group_, tensor.name.c_str(), H5P_DEFAULT), H5Dclose);
-    if (!dataset.valid()) refuse(where + " is missing");
-    Entry entry;
-    read_shape(dataset, tensor, entry);
-    const std::string type = string_attribute(dataset, "dtype", where);
-    if (type != name_of(dtype))
-      refuse(fmt::format("{} has dtype {}, the file says {}", where, type, name_of(dtype)));
-    const haddr_t offset = H5Dget_offset(dataset);
-    if (offset == HADDR_UNDEF) refuse(where + " holds no data, or is not contiguous");
-    entry.offset = offset;
-    read_checksums(dataset, where, entry);
-    return entry;
-  }
-
-  void read_shape(hid_t dataset, const TensorInfo& tensor, Entry& entry) {
-    const Handle space(H5Dget_space(dataset), H5Sclose);
-    hsize_t dims[H5S_MAX_RANK] = {0, 0};
-    const int rank = H5Sget_simple_extent_dims(space, dims, nullptr);
-    entry.rows = static_cast<std::int64_t>(dims[0]);
-    entry.cols = static_cast<std::int64_t>(dims[1]);
-    if (rank != 2 || entry.rows != tensor.rows || entry.cols != tensor.cols) {
-      refuse(fmt::format("tensor '{}' has shape ({}, {}), the architecture says ({}, {})", tensor.name,
-                         entry.rows, entry.cols, tensor.rows, tensor.cols));
-    }
-    const Handle type(H5Dget_type(dataset), H5Tclose);
-    if (H5Tget_size(type) != size_of(dtype)) {
-      refuse(fmt::format("tensor '{}' has elements of {} bytes, expected {}", tensor.name, H5Tget_size(type),
-                         size_of(dtype)));
-    }
-  }
-
-  void read_checksums(hid_t dataset, const std::string& where, Entry& entry) {
-    const Handle attribute(H5Aopen(dataset, "checksums", H5P_DEFAULT), H5Aclose);
-    const Handle space(attribute.valid() ? H5Aget_space(attribute) : -1, H5Sclose);
-    const auto n = static_cast<std::int64_t>(space.valid() ? H5Sget_simple_extent_npoints(space) : 0);
-    if (n != weights::range_count(entry.rows)) {
-      refuse(fmt::format("{} has {} checksums, expected {}", where, n, weights::range_count(entry.rows)));
-    }
-    entry.checksums.resize(static_cast<std::size_t>(n));
-    if (H5Aread(attribute, H5T_NATIVE_UINT64, entry.checksums.data()) < 0)
-      refuse(where + ": its checksums cannot be read");
-    const std::uint64_t sum =
-        digest64(entry.checksums.data(), entry.checksums.size() * sizeof(std::uint64_t));
-    if (hex(sum) != string_attribute(dataset, "checksum", where))
-      refuse(where + ": its checksums are damaged");
-  }
-
-  std::string string_attribute(hid_t object, const char* name, const std::string& where) const {
-    const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
-    if (!attribute.valid()) refuse(fmt::format("{} has no attribute '{}'", where, name));
-    const Handle type(H5Aget_type(attribute), H5Tclose);
-    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0) {
-      refuse(fmt::format("{}: attribute '{}' is no fixed-length string", where, name));
-    }
-    std::string value(H5Tget_size(type), '\0');
-    if (H5Aread(attribute, type, value.data()) < 0)
-      refuse(fmt::format("{}: attribute '{}' cannot be read", where, name));
-    value.resize(std::strlen(value.c_str()));
-    return value;
-  }
-
-  // The first tensor, in the file's order, whose end lies beyond the file's.
-  void check_size() const {
-    const std::uint64_t size = std::filesystem::file_size(path_);
-    const std::pair<const std::string, Entry>* cut = nullptr;
-    for (const auto& entry : entries) {
-      const Entry& e = entry.second;
-      const std::uint64_t end = e.offset + static_cast<std::uint64_t>(e.rows * e.cols) * size_of(dtype);
-      if (end > size && (cut == nullptr || e.offset < cut->second.offset)) cut = &entry;
-    }
-    if (cut != nullptr) refuse(fmt::format("truncated at {} bytes: tensor '{}' is cut", size, cut->first));
-  }
-
-  std::string path_;
-  Handle file_;
-  Handle group_;
+  static constexpr std::align_val_t page{4096};
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete(p, page); }
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  std::size_t bytes_ = 0;
 };
 
-// --- data
-// ----------------------------------------------------------------------------------------------------------
+// Of one tensor, into one place.
+struct Job {
+  const TensorEntry& entry;
+  RowRange rows;      // wanted
+  std::byte* target;  // (rows.count(), cols) of `to`
+  DType from;
+  DType to;
+  std::size_t source_row;  // bytes
+  std::size_t target_row;
+};
+
+// Ranges [first, last) of a tensor: one request.
+struct Piece {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  RowRange rows(const Job& job) const {
+    const std::int64_t n = job.entry.info.rows;
+    return {checksum_range(n, first).begin, checksum_range(n, last - 1).end};
+  }
+};
+
+struct Failure {
+  enum class Kind { none, reading, end_of_file, checksum };
+  Kind kind = Kind::none;
+  int error = 0;           // errno
+  std::int64_t range = 0;  // that does not match
+};
+
+// Consecutive ranges, cut into requests.
+std::vector<Piece> pieces_of(const Job& job) {
+  const std::int64_t rows = job.entry.info.rows;
+  const std::int64_t begin = weights::range_of_row(rows, job.rows.begin);
+  const std::int64_t end = weights::range_of_row(rows, job.rows.end - 1) + 1;
+  const std::size_t range_bytes =
+      static_cast<std::size_t>(checksum_range(rows, begin).count()) * job.source_row;
+  const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, request_bytes / range_bytes));
+  std::vector<Piece> pieces;
+  for (std::int64_t i = begin; i < end; i += step) pieces.push_back({i, std::min(i + step, end)});
+  return pieces;
+}
+
+// Whether a piece is read to where it is wanted, without a detour.
+bool straight(const Job& job, RowRange piece) {
+  return job.from == job.to && piece.begin >= job.rows.begin && piece.end <= job.rows.end;
+}
+
+Failure read_bytes(int fd, std::uint64_t offset, std::byte* place, std::size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t got = ::pread(fd, place, bytes, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return {Failure::Kind::reading, errno, 0};
+    if (got == 0) return {Failure::Kind::end_of_file, 0, 0};
+    place += got;
+    offset += static_cast<std::uint64_t>(got);
+    bytes -= static_cast<std::size_t>(got);
+  }
+  return {};
+}
+
+Failure verify(const Job& job, const Piece& piece, const std::byte* data) {
+  for (std::int64_t i = piece.first; i < piece.last; ++i) {
+    const std::size_t bytes =
+        static_cast<std::size_t>(checksum_range(job.entry.info.rows, i).count()) * job.source_row;
+    if (digest64(data, bytes) != job.entry.checksums[static_cast<std::size_t>(i)])
+      return {Failure::Kind::checksum, 0, i};
+    data += bytes;
+  }
+  return {};
+}
+
+Failure read_piece(int fd, const Job& job, const Piece& piece, std::byte* scratch) {
+  const RowRange all = piece.rows(job);
+  const RowRange wanted{std::max(all.begin, job.rows.begin), std::min(all.end, job.rows.end)};
+  std::byte* out = job.target + static_cast<std::size_t>(wanted.begin - job.rows.begin) * job.target_row;
+  std::byte* place = straight(job, all) ? out : scratch;
+  Failure failure = read_bytes(fd, job.entry.offset + static_cast<std::size_t>(all.begin) * job.source_row,
+                               place, static_cast<std::size_t>(all.count()) * job.source_row);
+  if (failure.kind == Failure::Kind::none) failure = verify(job, piece, place);
+  if (failure.kind == Failure::Kind::none && place != out) {
+    convert(place + static_cast<std::size_t>(wanted.begin - all.begin) * job.source_row, job.from, out,
+            job.to, wanted.count() * job.entry.info.cols);
+  }
+  return failure;
+}
 
 class ModelFile final : public WeightSource {
  public:
-  ModelFile(const std::filesystem::path& path, int threads)
-      : path_(path.string()), threads_(std::max(threads, 1)), metadata_(path_), file_(path_) {}
+  ModelFile(const std::string& path, int threads)
+      : path_(path),
+        metadata_(weights::read_model_metadata(path)),
+        file_(path),
+        scratch_(static_cast<std::size_t>(std::max(threads, 1))) {}
 
   const Architecture& architecture() const override { return metadata_.architecture; }
   std::string digest() const override { return metadata_.digest; }
 
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
-    const auto found = metadata_.entries.find(tensor.name);
-    if (found == metadata_.entries.end())
-      throw UsageError(path_ + ": tensor '" + tensor.name + "' is missing");
-    const Entry& entry = found->second;
-    if (rows.begin < 0 || rows.end > entry.rows || rows.begin > rows.end) {
-      throw UsageError(fmt::format("{}: rows [{}, {}) of tensor '{}', which has {}", path_, rows.begin,
-                                   rows.end, tensor.name, entry.rows));
-    }
+    const TensorEntry& entry = entry_of(tensor, rows);
+    if (rows.count() == 0) return;
+    const auto cols = static_cast<std::size_t>(entry.info.cols);
+    const Job job{entry,
+                  rows,
+                  static_cast<std::byte*>(target),
+                  metadata_.dtype,
+                  dtype,
+                  cols * size_of(metadata_.dtype),
+                  cols * size_of(dtype)};
     read_ahead(entry, rows);
-    const std::int64_t n = weights::range_count(entry.rows);
-    std::string error;
-#pragma omp parallel num_threads(threads_)
-    {
-      std::vector<std::byte> scratch;
-#pragma omp for schedule(dynamic)
-      for (std::int64_t i = 0; i < n; ++i) {
-        const std::string problem =
-            read_range(tensor, entry, i, rows, dtype, static_cast<std::byte*>(target), scratch);
-        if (problem.empty()) continue;
-#pragma omp critical
-        error = problem;
-      }
-    }
-    if (!error.empty()) throw UsageError(error);
+    read_pieces(job, pieces_of(job));
   }
 
  private:
-  std::size_t row_bytes(const Entry& entry) const {
-    return static_cast<std::size_t>(entry.cols) * size_of(metadata_.dtype);
+  const TensorEntry& entry_of(const TensorInfo& tensor, RowRange rows) const {
+    const auto& all = metadata_.tensors;
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const TensorEntry& e) { return e.info.name == tensor.name; });
+    if (found == all.end()) throw UsageError(path_ + ": tensor '" + tensor.name + "' is missing");
+    if (rows.begin < 0 || rows.end > found->info.rows || rows.begin > rows.end) {
+      throw UsageError(fmt::format("{}: tensor '{}' has {} rows, not [{}, {})", path_, tensor.name,
+                                   found->info.rows, rows.begin, rows.end));
+    }
+    return *found;
   }
 
-  void read_ahead(const Entry& entry, RowRange rows) const {
-    const std::size_t bytes = row_bytes(entry);
-    ::posix_fadvise(file_.fd(),
-                    static_cast<off_t>(entry.offset + static_cast<std::size_t>(rows.begin) * bytes),
-                    static_cast<off_t>(static_cast<std::size_t>(rows.count()) * bytes), POSIX_FADV_WILLNEED);
+  void read_ahead(const TensorEntry& entry, RowRange rows) const {
+    const std::size_t row = static_cast<std::size_t>(entry.info.cols) * size_of(metadata_.dtype);
+    ::posix_fadvise(file_.fd(), static_cast<off_t>(entry.offset + static_cast<std::size_t>(rows.begin) * row),
+                    static_cast<off_t>(static_cast<std::size_t>(rows.count()) * row), POSIX_FADV_WILLNEED);
   }
 
-  // Reads the part of checksum range `index` that is wanted, and verifies the whole range. Returns what is
-  // wrong.
-  std::string read_range(const TensorInfo& tensor, const Entry& entry, std::int64_t index, RowRange rows,
-                         DType dtype, std::byte* target, std::vector<std::byte>& scratch) const {
-    const RowRange range = weights::checksum_range(entry.rows, index);
-    const RowRange wanted{std::max(range.begin, rows.begin), std::min(range.end, rows.end)};
-    if (wanted.begin >= wanted.end) return {};
-    const std::size_t source_row = row_bytes(entry);
-    const std::size_t target_row = static_cast<std::size_t>(entry.cols) * size_of(dtype);
-    const std::size_t bytes = static_cast<std::size_t>(range.count()) * source_row;
-    const bool straight = dtype == metadata_.dtype && wanted.count() == range.count();
-    std::byte* out = target + static_cast<std::size_t>(wanted.begin - rows.begin) * target_row;
-    if (!straight) scratch.resize(bytes);
-    std::byte* place = straight ? out : scratch.data();
-
-    const std::string problem =
-        read_bytes(entry.offset + static_cast<std::size_t>(range.begin) * source_row, place, bytes);
-    if (!problem.empty()) return fmt::format("{}: tensor '{}': {}", path_, tensor.name, problem);
-    if (digest64(place, bytes) != entry.checksums[static_cast<std::size_t>(index)]) {
-      return fmt::format("{}: tensor '{}' is damaged: rows {} to {} do not match their checksum", path_,
-                         tensor.name, range.begin, range.end - 1);
+  void read_pieces(const Job& job, const std::vector<Piece>& pieces) {
+    reserve_scratch(job, pieces);
+    std::vector<Failure> failures(pieces.size());
+    const auto n = static_cast<std::int64_t>(pieces.size());
+    const int threads = static_cast<int>(std::min(scratch_.size(), pieces.size()));
+#pragma omp parallel num_threads(threads)
+    {
+      std::byte* scratch = scratch_[static_cast<std::size_t>(omp_get_thread_num())].data();
+#pragma omp for schedule(dynamic)
+      for (std::int64_t i = 0; i < n; ++i) {
+        failures[static_cast<std::size_t>(i)] =
+            read_piece(file_.fd(), job, pieces[static_cast<std::size_t>(i)], scratch);
+      }
     }
-    if (!straight) {
-      convert(place + static_cast<std::size_t>(wanted.begin - range.begin) * source_row, metadata_.dtype, out,
-              dtype, wanted.count() * entry.cols);
+    for (const Failure& failure : failures) {
+      if (failure.kind != Failure::Kind::none) fail(job.entry, failure);
     }
-    return {};
   }
 
-  std::string read_bytes(std::uint64_t offset, std::byte* place, std::size_t bytes) const {
-    while (bytes > 0) {
-      const ssize_t got = ::pread(file_.fd(), place, bytes, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return std::string("reading failed: ") + std::strerror(errno);
-      if (got == 0) return "the file ends before it";
-      place += got;
-      offset += static_cast<std::uint64_t>(got);
-      bytes -= static_cast<std::size_t>(got);
+  // Before the threads start: no exception may leave them.
+  void reserve_scratch(const Job& job, const std::vector<Piece>& pieces) {
+    std::size_t bytes = 0;
+    for (const Piece& piece : pieces) {
+      const RowRange rows = piece.rows(job);
+      if (!straight(job, rows))
+        bytes = std::max(bytes, static_cast<std::size_t>(rows.count()) * job.source_row);
     }
-    return {};
+    for (Scratch& scratch : scratch_) scratch.at_least(bytes);
+  }
+
+  [[noreturn]] void fail(const TensorEntry& entry, const Failure& failure) const {
+    const std::string where = fmt::format("{}: tensor '{}'", path_, entry.info.name);
+    switch (failure.kind) {
+      case Failure::Kind::reading:
+        throw UsageError(where + " cannot be read: " + std::strerror(failure.error));
+      case Failure::Kind::end_of_file:
+        throw UsageError(where + " is cut: the file became shorter");
+      default:
+        break;
+    }
+    const RowRange rows = checksum_range(entry.info.rows, failure.range);
+    throw UsageError(fmt::format("{} is damaged: rows {} to {} do not match their checksum", where,
+                                 rows.begin, rows.end - 1));
   }
 
   std::string path_;
-  int threads_;
-  Metadata metadata_;
+  weights::ModelMetadata metadata_;
   FileDescriptor file_;
+  std::vector<Scratch> scratch_;  // of each thread
 };
 
 }  // namespace
 
 std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads) {
-  return std::make_unique<ModelFile>(path, threads);
+  return std::make_unique<ModelFile>(path.string(), threads);
 }
 
 }  // namespace hydrajob

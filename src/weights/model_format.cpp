@@ -6,10 +6,13 @@
 
 namespace hydrajob::weights {
 
-std::string model_digest(const Architecture& architecture, DType dtype,
-                         const std::vector<TensorInfo>& tensors,
+std::uint64_t tensor_checksum(const std::vector<std::uint64_t>& range_checksums) {
+  return digest64(range_checksums.data(), range_checksums.size() * sizeof(std::uint64_t));
+}
+
+std::string model_digest(const std::string& architecture, DType dtype, const std::vector<TensorInfo>& tensors,
                          const std::vector<std::uint64_t>& checksums) {
-  std::string text = to_yaml(architecture) + std::string(name_of(dtype)) + '\n';
+  std::string text = architecture + std::string(name_of(dtype)) + '\n';
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     text +=
         fmt::format("{} {} {} {:016x}\n", tensors[i].name, tensors[i].rows, tensors[i].cols, checksums[i]);

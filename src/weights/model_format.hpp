@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/dtype.hpp"
-#include "config/architecture.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob::weights {
@@ -26,8 +25,24 @@ inline RowRange checksum_range(std::int64_t rows, std::int64_t index) {
   return {rows * index / n, rows * (index + 1) / n};
 }
 
-// Of the whole file: names, shapes, dtype and checksums of all tensors, and the architecture.
-std::string model_digest(const Architecture& architecture, DType dtype,
-                         const std::vector<TensorInfo>& tensors, const std::vector<std::uint64_t>& checksums);
+// The range that holds a row.
+inline std::int64_t range_of_row(std::int64_t rows, std::int64_t row) {
+  const std::int64_t n = range_count(rows);
+  std::int64_t index = row * n / rows;
+  while (checksum_range(rows, index).end <= row) ++index;
+  return index;
+}
+
+inline std::size_t bytes_of(const TensorInfo& tensor, DType dtype) {
+  return static_cast<std::size_t>(tensor.rows) * static_cast<std::size_t>(tensor.cols) * size_of(dtype);
+}
+
+// A tensor's checksum: the digest of its ranges' digests.
+std::uint64_t tensor_checksum(const std::vector<std::uint64_t>& range_checksums);
+
+// Of the whole file: the architecture's text as it stands in the file, the dtype, and names, shapes and
+// checksums of all tensors.
+std::string model_digest(const std::string& architecture, DType dtype, const std::vector<TensorInfo>& tensors,
+                         const std::vector<std::uint64_t>& checksums);
 
 }  // namespace hydrajob::weights

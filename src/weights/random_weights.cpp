@@ -13,6 +13,7 @@ namespace hydrajob {
 namespace {
 
 constexpr std::int64_t block = 64;  // counters computed at once: 256 elements
+constexpr std::int64_t block_elements = 4 * block;
 
 struct Uniform {
   float centre = 0;
@@ -24,7 +25,7 @@ Uniform distribution_of(const TensorInfo& tensor) {
   const auto with_deviation = [](double deviation) {
     return Uniform{0.0f, static_cast<float>(std::sqrt(3.0) * deviation)};
   };
-  if (tensor.rows == 1) return {1.0f, 0.1f};
+  if (tensor.name.ends_with("norm")) return {1.0f, 0.1f};
   if (tensor.name == "embedding") return with_deviation(1.0);
   const bool stored_in_out = tensor.name.ends_with("attention.o") || tensor.name.ends_with("mlp.down");
   return with_deviation(1.0 / std::sqrt(static_cast<double>(stored_in_out ? tensor.rows : tensor.cols)));
@@ -32,11 +33,12 @@ Uniform distribution_of(const TensorInfo& tensor) {
 
 using Lanes = std::array<std::uint32_t, block>;
 
-// Philox4x32-10 of `block` consecutive counters; word w of counter i goes to values[4 i + w]. The same
-// numbers as philox4x32(), in loops that the compiler turns into vectors.
+// Philox4x32-10 of `block` consecutive counters; element 4 i + w is word w of counter i, uniform in
+// (-half_width, half_width). The same numbers as uniform_open(philox4x32()), in loops that the compiler turns
+// into vectors, and with one rounding, so that every instruction set gives the same bits.
 __attribute__((target_clones("avx512f", "avx2", "default"))) void fill_block(std::uint64_t counter,
                                                                              std::uint64_t tensor,
-                                                                             PhiloxKey key, Uniform u,
+                                                                             PhiloxKey key, float half_width,
                                                                              float* values) {
   Lanes c0, c1, c2, c3;
   for (std::int64_t i = 0; i < block; ++i) {
@@ -60,18 +62,18 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void fill_block(std
     key[0] += 0x9E3779B9u;
     key[1] += 0xBB67AE85u;
   }
-  for (std::int64_t i = 0; i < block; ++i) {
-    values[4 * i + 0] = u.centre + (2.0f * uniform_open(c0[i]) - 1.0f) * u.half_width;
-    values[4 * i + 1] = u.centre + (2.0f * uniform_open(c1[i]) - 1.0f) * u.half_width;
-    values[4 * i + 2] = u.centre + (2.0f * uniform_open(c2[i]) - 1.0f) * u.half_width;
-    values[4 * i + 3] = u.centre + (2.0f * uniform_open(c3[i]) - 1.0f) * u.half_width;
+  for (std::int64_t i = 0; i < block; ++i) {  // 2 u - 1 is exact, fused or not
+    values[4 * i + 0] = (2.0f * uniform_open(c0[i]) - 1.0f) * half_width;
+    values[4 * i + 1] = (2.0f * uniform_open(c1[i]) - 1.0f) * half_width;
+    values[4 * i + 2] = (2.0f * uniform_open(c2[i]) - 1.0f) * half_width;
+    values[4 * i + 3] = (2.0f * uniform_open(c3[i]) - 1.0f) * half_width;
   }
 }
 
 class RandomWeights final : public WeightSource {
  public:
   RandomWeights(const Architecture& architecture, std::uint64_t seed, int threads)
-      : architecture_(architecture), seed_(seed), threads_(threads) {}
+      : architecture_(architecture), seed_(seed), threads_(std::max(threads, 1)) {}
 
   const Architecture& architecture() const override { return architecture_; }
   std::string digest() const override { return "random:" + std::to_string(seed_); }
@@ -82,16 +84,17 @@ class RandomWeights final : public WeightSource {
     const PhiloxKey key = philox_key(seed_);
     const std::int64_t begin = rows.begin * tensor.cols;
     const std::int64_t end = rows.end * tensor.cols;
-    constexpr std::int64_t step = 4 * block;
-    const std::int64_t first_block = begin / step;
-    const std::int64_t last_block = (end + step - 1) / step;
+    const std::int64_t first = begin / block_elements;
+    const std::int64_t last = (end + block_elements - 1) / block_elements;
 #pragma omp parallel for num_threads(threads_) schedule(static)
-    for (std::int64_t b = first_block; b < last_block; ++b) {
-      alignas(64) std::array<float, step> values;
-      fill_block(static_cast<std::uint64_t>(b * block), name, key, u, values.data());
-      const std::int64_t from = std::max(begin, b * step);
-      const std::int64_t to = std::min(end, (b + 1) * step);
-      convert(values.data() + (from - b * step), DType::f32,
+    for (std::int64_t b = first; b < last; ++b) {
+      alignas(64) std::array<float, block_elements> values;
+      fill_block(static_cast<std::uint64_t>(b * block), name, key, u.half_width, values.data());
+      if (u.centre != 0)
+        for (float& value : values) value += u.centre;
+      const std::int64_t from = std::max(begin, b * block_elements);
+      const std::int64_t to = std::min(end, (b + 1) * block_elements);
+      convert(values.data() + (from - b * block_elements), DType::f32,
               static_cast<std::byte*>(target) + static_cast<std::size_t>(from - begin) * size_of(dtype),
               dtype, to - from);
     }

@@ -1,0 +1,218 @@
+// The head of a model file, and every way in which it can be wrong.
+#include "weights/model_metadata.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <hdf5.h>
+
+#include "base/digest.hpp"
+#include "base/error.hpp"
+#include "store/hdf5_handle.hpp"
+#include "weights/model_format.hpp"
+
+namespace hydrajob::weights {
+namespace {
+
+using hdf5::Handle;
+using hdf5::hdf5_error;
+
+// `short_too`: also when the file is shorter than it says, to tell what is missing.
+Handle open_hdf5(const std::string& path, bool short_too) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // Locks are refused by some file systems of clusters, and a file that is replaced by rename needs none.
+  H5Pset_file_locking(access, false, true);
+  const hbool_t skip = 1;
+  if (short_too && H5Pexist(access, "skip_eof_check") > 0) H5Pset(access, "skip_eof_check", &skip);
+  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+}
+
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : path_(path) {}
+
+  ModelMetadata read() {
+    hdf5::silence_hdf5();
+    open();
+    read_head();
+    tensors_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
+    if (!tensors_.valid()) refuse_head("no table of tensors: " + hdf5_error());
+    for (const TensorInfo& tensor : tensors_of(model_.architecture)) {
+      model_.tensors.push_back(read_tensor(tensor));
+    }
+    check_size();
+    check_digest();
+    return std::move(model_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& why) const { throw UsageError(path_ + ": " + why); }
+
+  // For what only damage explains.
+  [[noreturn]] void refuse_head(const std::string& why) const {
+    refuse(short_ ? fmt::format("truncated at {} bytes, within the file's head", size_)
+                  : "the file's head is damaged: " + why);
+  }
+
+  void open() {
+    std::error_code error;
+    size_ = std::filesystem::file_size(path_, error);
+    if (error) refuse("cannot be opened: " + error.message());
+    // The signature may stand at 0, 512, 1024, …; our writer puts it at 0.
+    if (H5Fis_hdf5(path_.c_str()) <= 0)
+      refuse(fmt::format("not a model file: {}", size_ == 0 ? "it is empty" : "it is not HDF5"));
+    file_ = open_hdf5(path_, false);
+    if (file_.valid()) return;
+    short_ = true;
+    file_ = open_hdf5(path_, true);
+    if (!file_.valid()) refuse("the file's head is truncated or damaged: " + hdf5_error());
+  }
+
+  void read_head() {
+    if (H5Aexists(file_, "format") <= 0) {
+      if (short_) refuse_head("");
+      refuse("not a model file: no attribute 'format' (make one with hydrajob make-model)");
+    }
+    const std::string format = text_of(file_, "format", "the file");
+    if (format != format_name) refuse(fmt::format("format is '{}', expected '{}'", format, format_name));
+    const std::int64_t version = version_of();
+    if (version != format_version) {
+      refuse(fmt::format("version {}, this program reads version {}", version, format_version));
+    }
+    architecture_text_ = text_of(file_, "architecture", "the file");
+    model_.architecture = parse_architecture(architecture_text_, path_ + " (its architecture)");
+    const std::string dtype = text_of(file_, "dtype", "the file");
+    if (dtype != name_of(DType::bf16) && dtype != name_of(DType::f32))
+      refuse(fmt::format("dtype is '{}', expected 'bf16' or 'f32'", dtype));
+    model_.dtype = parse_dtype(dtype);
+    model_.digest = text_of(file_, "digest", "the file");
+  }
+
+  std::int64_t version_of() const {
+    const Handle attribute(H5Aopen(file_, "version", H5P_DEFAULT), H5Aclose);
+    const Handle space(attribute.valid() ? H5Aget_space(attribute) : -1, H5Sclose);
+    std::int64_t version = 0;
+    if (!space.valid() || H5Sget_simple_extent_npoints(space) != 1 ||
+        H5Aread(attribute, H5T_NATIVE_INT64, &version) < 0)
+      refuse_head("no attribute 'version' that is one number");
+    return version;
+  }
+
+  TensorEntry read_tensor(const TensorInfo& tensor) const {
+    const std::string where = "tensor '" + tensor.name + "'";
+    const htri_t exists = H5Lexists(tensors_, tensor.name.c_str(), H5P_DEFAULT);
+    if (exists < 0) refuse_head("its table of tensors: " + hdf5_error());
+    if (exists == 0) refuse(where + " is missing");
+    const Handle dataset(H5Dopen2(tensors_, tensor.name.c_str(), H5P_DEFAULT), H5Dclose);
+    if (!dataset.valid()) refuse_head(where + " cannot be opened: " + hdf5_error());
+    check_shape(dataset, tensor, where);
+    check_type(dataset, where);
+    const haddr_t offset = H5Dget_offset(dataset);
+    if (offset == HADDR_UNDEF) refuse(where + " holds no data, or is not contiguous");
+    return {tensor, offset, checksums_of(dataset, tensor, where)};
+  }
+
+  void check_shape(hid_t dataset, const TensorInfo& tensor, const std::string& where) const {
+    const Handle space(H5Dget_space(dataset), H5Sclose);
+    std::array<hsize_t, H5S_MAX_RANK> dims{};
+    const int rank = H5Sget_simple_extent_dims(space, dims.data(), nullptr);
+    const std::vector<hsize_t> found(dims.begin(), dims.begin() + std::max(rank, 0));
+    const std::vector<hsize_t> expected{static_cast<hsize_t>(tensor.rows), static_cast<hsize_t>(tensor.cols)};
+    if (found != expected) {
+      refuse(fmt::format("{} has shape ({}), the architecture says ({})", where, fmt::join(found, ", "),
+                         fmt::join(expected, ", ")));
+    }
+  }
+
+  void check_type(hid_t dataset, const std::string& where) const {
+    const std::string dtype = text_of(dataset, "dtype", where);
+    if (dtype != name_of(model_.dtype))
+      refuse(fmt::format("{} has dtype {}, the file says {}", where, dtype, name_of(model_.dtype)));
+    const bool bf16 = model_.dtype == DType::bf16;
+    const Handle type(H5Dget_type(dataset), H5Tclose);
+    if (H5Tequal(type, bf16 ? H5T_STD_U16LE : H5T_IEEE_F32LE) <= 0) {
+      refuse(fmt::format("{} does not hold {}", where,
+                         bf16 ? "unsigned 16-bit integers (bf16), little-endian"
+                              : "32-bit floating-point numbers, little-endian"));
+    }
+  }
+
+  std::vector<std::uint64_t> checksums_of(hid_t dataset, const TensorInfo& tensor,
+                                          const std::string& where) const {
+    const Handle attribute(H5Aopen(dataset, "checksums", H5P_DEFAULT), H5Aclose);
+    const Handle space(attribute.valid() ? H5Aget_space(attribute) : -1, H5Sclose);
+    const std::int64_t n = space.valid() ? H5Sget_simple_extent_npoints(space) : 0;
+    if (n != range_count(tensor.rows))
+      refuse(fmt::format("{} has {} checksums, expected {}", where, n, range_count(tensor.rows)));
+    std::vector<std::uint64_t> checksums(static_cast<std::size_t>(n));
+    if (H5Aread(attribute, H5T_NATIVE_UINT64, checksums.data()) < 0)
+      refuse_head(where + ": its checksums: " + hdf5_error());
+    if (hex(tensor_checksum(checksums)) != text_of(dataset, "checksum", where))
+      refuse(where + ": its checksums do not match their own checksum");
+    return checksums;
+  }
+
+  std::string text_of(hid_t object, const char* name, const std::string& where) const {
+    const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
+    if (!attribute.valid()) {
+      if (short_) refuse_head("");
+      refuse(fmt::format("{} has no attribute '{}'", where, name));
+    }
+    const Handle type(H5Aget_type(attribute), H5Tclose);
+    const Handle space(H5Aget_space(attribute), H5Sclose);
+    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 ||
+        H5Sget_simple_extent_npoints(space) != 1) {
+      refuse(fmt::format("{}: attribute '{}' is not one fixed-length string", where, name));
+    }
+    std::string value(H5Tget_size(type), '\0');
+    if (H5Aread(attribute, type, value.data()) < 0)
+      refuse_head(fmt::format("{}: attribute '{}': {}", where, name, hdf5_error()));
+    value.resize(std::strlen(value.c_str()));
+    return value;
+  }
+
+  // Tensors lie in the file as they are listed: the first whose end is missing is the first that is cut.
+  void check_size() const {
+    const TensorEntry* cut = nullptr;
+    for (const TensorEntry& entry : model_.tensors) {
+      const bool ends_inside =
+          entry.offset <= size_ && bytes_of(entry.info, model_.dtype) <= size_ - entry.offset;
+      if (!ends_inside && (cut == nullptr || entry.offset < cut->offset)) cut = &entry;
+    }
+    if (cut != nullptr)
+      refuse(fmt::format("truncated at {} bytes: tensor '{}' is cut", size_, cut->info.name));
+  }
+
+  void check_digest() const {
+    std::vector<TensorInfo> tensors;
+    std::vector<std::uint64_t> checksums;
+    for (const TensorEntry& entry : model_.tensors) {
+      tensors.push_back(entry.info);
+      checksums.push_back(tensor_checksum(entry.checksums));
+    }
+    const std::string digest = model_digest(architecture_text_, model_.dtype, tensors, checksums);
+    if (digest != model_.digest)
+      refuse(fmt::format("its digest is {}, its head gives {}: the head was changed", model_.digest, digest));
+  }
+
+  std::string path_;
+  std::uint64_t size_ = 0;  // bytes
+  bool short_ = false;      // the file is shorter than it says
+  std::string architecture_text_;
+  Handle file_;
+  Handle tensors_;
+  ModelMetadata model_;
+};
+
+}  // namespace
+
+ModelMetadata read_model_metadata(const std::string& path) {
+  return Reader(path).read();
+}
+
+}  // namespace hydrajob::weights

@@ -1,0 +1,32 @@
+// What a model file says of itself, read with HDF5 and checked before any weight is read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/dtype.hpp"
+#include "config/architecture.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob::weights {
+
+struct TensorEntry {
+  TensorInfo info;
+  std::uint64_t offset = 0;              // of its first byte in the file; (rows, cols) row-major from there
+  std::vector<std::uint64_t> checksums;  // of its row ranges
+};
+
+struct ModelMetadata {
+  Architecture architecture;
+  DType dtype = DType::f32;
+  std::string digest;
+  std::vector<TensorEntry> tensors;  // as tensors_of() lists them
+};
+
+// Throws UsageError that names the file, the tensor where it is about one, what was found and what was
+// expected: when the file is none of ours, of another version, truncated, or when what it says of itself is
+// damaged or does not fit its architecture. Not for several threads at once: HDF5 is not.
+ModelMetadata read_model_metadata(const std::string& path);
+
+}  // namespace hydrajob::weights
