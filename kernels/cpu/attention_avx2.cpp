@@ -10,6 +10,7 @@
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
+#include "kernels/cpu/attention_f32.hpp"
 #include "kernels/cpu/attention_tile.hpp"
 #include "kernels/cpu/attention_vector_avx2.hpp"
 

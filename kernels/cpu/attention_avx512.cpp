@@ -13,6 +13,7 @@
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+#include "kernels/cpu/attention_f32.hpp"
 #include "kernels/cpu/attention_tile.hpp"
 #include "kernels/cpu/attention_vector_avx512.hpp"
 

@@ -1,6 +1,7 @@
 // Attention on any processor: f32, and bf16 widened to f32.
 #include <cstdint>
 
+#include "kernels/cpu/attention_f32.hpp"
 #include "kernels/cpu/attention_kernels.hpp"
 #include "kernels/cpu/attention_tile.hpp"
 #include "kernels/cpu/attention_vector_portable.hpp"

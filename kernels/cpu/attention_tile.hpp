@@ -2,17 +2,19 @@
 // file for each instruction set, after its target pragma and after every standard header; hence the unnamed
 // namespace: each includes its own copy, and none can be linked in place of another.
 //
-// V is a vector type (attention_vector_*.hpp). F says what the products read: *elements*, an f32 each or a
-// pair of bf16. A tile is a few packed rows against key_block keys: scores, their softmax, and the weighted
-// values, the last two products with all accumulators in registers. The running maximum is raised only when a
-// score exceeds it by 2^8: f32 sums have the range, and most blocks of keys then need no rescaling (as
-// FlashAttention-4 does).
+// V is a vector type (attention_vector_*.hpp). F says what the products read: *elements*, an f32 each
+// (attention_f32.hpp) or a pair of bf16. A tile is a few packed rows against key_block keys: scores, their
+// softmax, and the weighted values. The running maximum is raised only when weights exceed it about a
+// thousandfold: f32 sums have the range, so most blocks of keys need neither a maximum nor rescaling
+// (FlashAttention-4 skips the rescaling alike).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/cpu/attention_block.hpp"
+#include "kernels/cpu/attention_pack.hpp"
+#include "kernels/cpu/attention_product.hpp"
 
 namespace hydrajob::cpu {
 namespace {
@@ -20,176 +22,6 @@ namespace {
 inline constexpr float largest_weight_sum = 1024;  // of a vector lane and a block of keys
 // Finite, so that sums and differences stay numbers; far below no_maximum whatever the scale.
 inline constexpr float masked_score = -3e38F;
-
-constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) {
-  return a < b ? a : b;
-}
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
-// --- products ----------------------------------------------------------------------------------------------
-
-// Operands of a product over `n` elements: a (R, n), b (n, columns).
-template <class F>
-struct Product {
-  const typename F::Element* a = nullptr;
-  std::int64_t a_stride = 0;  // elements
-  const float* b = nullptr;
-  std::int64_t b_stride = 0;  // floats
-  std::int64_t n = 0;
-  float* out = nullptr;  // (R, columns)
-  std::int64_t out_stride = 0;
-};
-
-// out = a b, or out += a b, for R rows and C vectors of columns from column `column`.
-template <class F, int R, int C, bool Add>
-void multiply_columns(const Product<F>& p, std::int64_t column) {
-  using V = typename F::Vector;
-  typename V::Vec sum[R][C];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) {
-      sum[r][c] = Add ? V::load(p.out + r * p.out_stride + column + c * V::width) : V::zero();
-    }
-  }
-  const float* b = p.b + column;
-  for (std::int64_t i = 0; i < p.n; ++i, b += p.b_stride) {
-    typename V::Vec columns[C];
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) columns[c] = V::load(b + c * V::width);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const typename V::Vec row = F::broadcast(p.a + r * p.a_stride + i);
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sum[r][c] = F::multiply_add(row, columns[c], sum[r][c]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) V::store(p.out + r * p.out_stride + column + c * V::width, sum[r][c]);
-  }
-}
-
-template <class F, int R, int C, bool Add>
-void multiply_columns_of(const Product<F>& p, std::int64_t column, std::int64_t count) {
-  if constexpr (C > 1) {
-    if (count < C) return multiply_columns_of<F, R, C - 1, Add>(p, column, count);
-  }
-  multiply_columns<F, R, C, Add>(p, column);
-}
-
-// All columns, `vectors` of them, in groups as equal as can be: a last group of one would wait for its
-// latency.
-template <class F, int R, bool Add>
-void multiply(const Product<F>& p, std::int64_t vectors) {
-  constexpr int most = F::Vector::tile_columns;
-  std::int64_t column = 0;
-  for (std::int64_t groups = ceil_div(vectors, most); groups > 0; --groups) {
-    const std::int64_t count = ceil_div(vectors, groups);
-    multiply_columns_of<F, R, most, Add>(p, column, count);
-    column += count * F::Vector::width;
-    vectors -= count;
-  }
-}
-
-// --- packing -----------------------------------------------------------------------------------------------
-
-template <class F>
-struct PackedKeys {
-  const float* keys = nullptr;    // (elements of head_dim, key_block)
-  const float* values = nullptr;  // (elements of the keys, padded head_dim)
-  std::int64_t value_stride = 0;  // floats
-  std::int64_t n_keys = 0;        // <= key_block; scores of others are undefined, values are not read
-};
-
-// Transposes the keys: the vector of a dimension holds one element of each of `width` keys.
-template <class F>
-void pack_keys(const typename F::Stored* k, std::int64_t token_stride, std::int64_t n_keys,
-               std::int64_t elements, float* packed) {
-  using V = typename F::Vector;
-  for (std::int64_t key = 0; key < n_keys; key += V::width) {
-    const std::int64_t present = smaller(V::width, n_keys - key);
-    for (std::int64_t e = 0; e < elements; e += V::width) {
-      const std::int64_t count = smaller(V::width, elements - e);
-      typename V::Vec block[V::width];
-#pragma GCC unroll 16
-      for (int i = 0; i < V::width; ++i) {
-        const typename F::Stored* source = k + (key + smaller(i, present - 1)) * token_stride;
-        block[i] = F::load_elements(source, e, count);
-      }
-      V::transpose(block);
-#pragma GCC unroll 16
-      for (int i = 0; i < V::width; ++i) {  // a bound that is known keeps the block in registers
-        if (i < count) V::store(packed + (e + i) * key_block + key, block[i]);
-      }
-    }
-  }
-}
-
-// Asks for the cache lines of the next block of keys, a few at a time between pieces of work on this one: in
-// one go they would fill the queue of outstanding misses and stop everything behind them.
-template <class F>
-class Ahead {
- public:
-  Ahead(const BlockKeys& keys, std::int64_t head_dim, std::int64_t begin, std::int64_t end,
-        std::int64_t steps)
-      : keys_(keys), head_dim_(head_dim), next_(begin), end_(end), step_(ceil_div(end - begin, steps)) {}
-
-  void step() {
-    for (const std::int64_t stop = smaller(next_ + step_, end_); next_ < stop; ++next_) {
-      fetch(keys_.k);
-      fetch(keys_.v);
-    }
-  }
-
- private:
-  using Stored = typename F::Stored;
-  static constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(Stored));
-
-  void fetch(const void* tokens) const {
-    const auto* token = static_cast<const Stored*>(tokens) + next_ * keys_.token_stride;
-    // To the second cache: the first is full of this block.
-    for (std::int64_t d = 0; d < head_dim_; d += line) __builtin_prefetch(token + d, 0, 2);
-  }
-
-  const BlockKeys& keys_;
-  const std::int64_t head_dim_;
-  std::int64_t next_;
-  const std::int64_t end_;
-  const std::int64_t step_;
-};
-
-// Keys that are packed between two steps ahead.
-inline constexpr std::int64_t pack_group = 16;
-inline constexpr std::int64_t pack_steps = 2 * key_block / pack_group;
-
-template <class F>
-PackedKeys<F> pack_block(const BlockKeys& keys, std::int64_t first, std::int64_t n_keys,
-                         std::int64_t head_dim, const BlockScratch& scratch, Ahead<F>& ahead) {
-  const auto* k = static_cast<const typename F::Stored*>(keys.k) + first * keys.token_stride;
-  const auto* v = static_cast<const typename F::Stored*>(keys.v) + first * keys.token_stride;
-  const std::int64_t stride = keys.token_stride;
-  PackedKeys<F> packed{scratch.keys, scratch.values, padded(head_dim), n_keys};
-  for (std::int64_t i = 0; i < n_keys; i += pack_group) {
-    ahead.step();
-    pack_keys<F>(k + i * stride, stride, smaller(pack_group, n_keys - i), F::elements(head_dim),
-                 scratch.keys + i);
-  }
-  if (F::reads_values_in_place(head_dim)) {
-    packed.values = reinterpret_cast<const float*>(v);
-    packed.value_stride = stride;
-    return packed;
-  }
-  for (std::int64_t i = 0; i < n_keys; i += pack_group) {
-    ahead.step();
-    F::pack_values(v + i * stride, stride, smaller(pack_group, n_keys - i), head_dim,
-                   scratch.values + i / F::keys_per_element * packed.value_stride);
-  }
-  return packed;
-}
 
 // --- softmax -----------------------------------------------------------------------------------------------
 
@@ -484,50 +316,6 @@ void finish(const BlockRows& rows, const RunningSoftmax& softmax, void* out) {
     }
   }
 }
-
-// --- element types -----------------------------------------------------------------------------------------
-
-// f32 products of what is stored as f32 or, widened on the way, as bf16.
-template <class V, class StoredT>
-struct F32Elements {
-  using Vector = V;
-  using Stored = StoredT;
-  using Element = float;
-  static constexpr std::int64_t keys_per_element = 1;
-  static constexpr std::int64_t weight_stride = key_block;
-
-  static constexpr std::int64_t elements(std::int64_t head_dim) { return head_dim; }
-  static constexpr bool reads_values_in_place(std::int64_t head_dim) {
-    return sizeof(Stored) == sizeof(float) && head_dim == padded(head_dim);
-  }
-
-  static typename V::Vec load_elements(const Stored* row, std::int64_t first, std::int64_t count) {
-    return V::load(row + first, count);
-  }
-  static typename V::Vec broadcast(const Element* a) { return V::set(*a); }
-  static typename V::Vec multiply_add(typename V::Vec a, typename V::Vec b, typename V::Vec sum) {
-    return V::multiply_add(a, b, sum);
-  }
-  static typename V::Vec exp2(typename V::Vec x) { return V::exp2(x); }
-  static void store_weights(Element* weights, std::int64_t key, typename V::Vec a, typename V::Vec b) {
-    V::store(weights + key, a);
-    V::store(weights + key + V::width, b);
-  }
-  static void store_output(Stored* out, typename V::Vec value, std::int64_t count) {
-    V::store(out, value, count);
-  }
-
-  static void pack_values(const Stored* v, std::int64_t token_stride, std::int64_t n_keys,
-                          std::int64_t head_dim, float* packed) {
-    const std::int64_t dim = padded(head_dim);
-    for (std::int64_t key = 0; key < n_keys; ++key) {
-      for (std::int64_t d = 0; d < dim; d += V::width) {
-        const std::int64_t count = smaller(V::width, head_dim - d);
-        V::store(packed + key * dim + d, count > 0 ? V::load(v + key * token_stride + d, count) : V::zero());
-      }
-    }
-  }
-};
 
 template <class F>
 constexpr BlockKernels kernels_of{sizeof(typename F::Element) / F::keys_per_element, load_queries<F>,
