@@ -1,10 +1,10 @@
-// The attention of a tree: query rows against shared segments of the KV cache and against each stream's own tokens,
-// merged by log-sum-exp (Hydragen, arXiv 2402.05099, section 3: the decomposition is exact).
+// The attention of a tree: query rows against shared segments of the KV cache and against each stream's own
+// tokens, merged by log-sum-exp (Hydragen, arXiv 2402.05099, section 3: the decomposition is exact).
 //
-// One problem covers prefill and decode. A *stream* is a sequence (or a segment being filled): a run of consecutive
-// query rows and its own tokens in the cache, causal among themselves. A *segment* is a run of cached tokens that
-// consecutive query rows share and all see in full. Sequences are kept in depth-first order of their tree, so the rows
-// below any node are consecutive, whatever the depth, raggedness or fan-out.
+// One problem covers prefill and decode. A *stream* is a sequence (or a segment being filled): a run of
+// consecutive query rows and its own tokens in the cache, causal among themselves. A *segment* is a run of
+// cached tokens that consecutive query rows share and all see in full. Sequences are kept in depth-first
+// order of their tree, so the rows below any node are consecutive, whatever the depth, raggedness or fan-out.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@
 
 namespace hydrajob {
 
-// One layer's keys and values: (n_kv_heads, tokens, head_dim), head_dim innermost and dense. Strides in elements.
+// One layer's keys and values: (n_kv_heads, tokens, head_dim), head_dim innermost and dense. Strides in
+// elements.
 struct KvView {
   void* k = nullptr;
   void* v = nullptr;
@@ -25,23 +26,24 @@ struct KvView {
 struct AttentionArgs {
   const void* q = nullptr;  // (n_rows, n_heads, head_dim), dtype
   void* out = nullptr;      // (n_rows, n_heads, head_dim), dtype
-  float* lse = nullptr;     // (n_rows, n_heads) natural log-sum-exp of the scaled scores, -inf for an empty row; or null
+  float* lse =
+      nullptr;  // (n_rows, n_heads) natural log-sum-exp of the scaled scores, -inf for an empty row; or null
   KvView kv;
 
   std::int64_t n_rows = 0;
   std::int64_t n_heads = 0;
   std::int64_t n_kv_heads = 0;  // divides n_heads; query head h reads KV head h / (n_heads / n_kv_heads)
   std::int64_t head_dim = 0;
-  float scale = 0;              // 1 / sqrt(head_dim)
-  DType dtype = DType::f32;     // of q, k, v and out; products accumulate in f32, partial results stay f32
+  float scale = 0;           // 1 / sqrt(head_dim)
+  DType dtype = DType::f32;  // of q, k, v and out; products accumulate in f32, partial results stay f32
 
-  // Streams. Row r of stream s (r from 0, of n) sees own tokens [0, own_length[s] - n + r + 1): all that stood before
-  // it and itself. own_length counts the tokens of these rows, already in the cache; a stream whose own_length is 0
-  // sees its segments only (all of its rows).
+  // Streams. Row r of stream s (r from 0, of n) sees own tokens [0, own_length[s] - n + r + 1): all that
+  // stood before it and itself. own_length counts the tokens of these rows, already in the cache; a stream
+  // whose own_length is 0 sees its segments only (all of its rows).
   std::int64_t n_streams = 0;
-  const std::int64_t* stream_row = nullptr;   // (n_streams + 1) first row of each stream; the last is n_rows
-  const std::int64_t* own_first = nullptr;    // (n_streams) first own token in the cache
-  const std::int32_t* own_length = nullptr;   // (n_streams)
+  const std::int64_t* stream_row = nullptr;  // (n_streams + 1) first row of each stream; the last is n_rows
+  const std::int64_t* own_first = nullptr;   // (n_streams) first own token in the cache
+  const std::int32_t* own_length = nullptr;  // (n_streams)
 
   // Shared segments, each seen in full by rows [segment_row_begin, segment_row_end).
   std::int64_t n_segments = 0;

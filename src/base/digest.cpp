@@ -5,13 +5,17 @@
 
 namespace hydrajob {
 
-std::uint64_t digest64(const void* data, std::size_t bytes) { return XXH3_64bits(data, bytes); }
+std::uint64_t digest64(const void* data, std::size_t bytes) {
+  return XXH3_64bits(data, bytes);
+}
 
 std::string digest128(std::string_view text) {
   const XXH128_hash_t h = XXH3_128bits(text.data(), text.size());
   return fmt::format("{:016x}{:016x}", h.high64, h.low64);
 }
 
-std::string hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
+std::string hex(std::uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
 
 }  // namespace hydrajob

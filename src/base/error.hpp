@@ -1,5 +1,5 @@
-// Exceptions. Each carries the exit code it leads to when nobody handles it; the message is one line that says
-// where, which value, and what was expected.
+// Exceptions. Each carries the exit code it leads to when nobody handles it; the message is one line that
+// says where, which value, and what was expected.
 #pragma once
 
 #include <stdexcept>

@@ -2,10 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <iterator>
-
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/error.hpp"

@@ -10,8 +10,8 @@ namespace hydrajob {
 // Throws UsageError when it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-// fsync of a closed file, then rename, then fsync of the folder: after it returns, `target` is the whole new file
-// even if the machine loses power. Throws StoreError.
+// fsync of a closed file, then rename, then fsync of the folder: after it returns, `target` is the whole new
+// file even if the machine loses power. Throws StoreError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target);
 
 // Writes `text` beside `path` and publishes it. Throws StoreError.

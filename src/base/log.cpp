@@ -44,9 +44,17 @@ void start(int rank, const std::optional<std::filesystem::path>& folder, bool ve
   logger()->flush_on(spdlog::level::info);
 }
 
-void debug(const std::string& message) { logger()->debug("{}", message); }
-void info(const std::string& message) { logger()->info("{}", message); }
-void warning(const std::string& message) { logger()->warn("warning: {}", message); }
-void error(const std::string& message) { logger()->error("error: {}", message); }
+void debug(const std::string& message) {
+  logger()->debug("{}", message);
+}
+void info(const std::string& message) {
+  logger()->info("{}", message);
+}
+void warning(const std::string& message) {
+  logger()->warn("warning: {}", message);
+}
+void error(const std::string& message) {
+  logger()->error("error: {}", message);
+}
 
 }  // namespace hydrajob::log

@@ -1,5 +1,6 @@
-// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC'11).
-// A value depends on its counter and key alone, so ranks, threads and backends agree without talking.
+// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
+// (SC'11). A value depends on its counter and key alone, so ranks, threads and backends agree without
+// talking.
 #pragma once
 
 #include <array>

@@ -31,7 +31,9 @@ std::string format_bytes(double bytes) {
   return scaled<6>(bytes, 1024.0, {"B", "KiB", "MiB", "GiB", "TiB", "PiB"});
 }
 
-std::string format_count(double count) { return scaled<6>(count, 1000.0, {"", "k", "M", "G", "T", "P"}); }
+std::string format_count(double count) {
+  return scaled<6>(count, 1000.0, {"", "k", "M", "G", "T", "P"});
+}
 
 std::string format_seconds(double seconds) {
   if (seconds >= 3600) {

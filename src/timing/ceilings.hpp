@@ -1,5 +1,5 @@
-// Measures what this machine can give a rank: the rate of one large matrix product and of a copy, all ranks of the
-// communicator busy at once.
+// Measures what this machine can give a rank: the rate of one large matrix product and of a copy, all ranks
+// of the communicator busy at once.
 #pragma once
 
 #include "base/dtype.hpp"

@@ -1,5 +1,5 @@
-// Samples of the phases of a run: marks in the device's stream, resolved after the device has finished, gathered from
-// all ranks of the group.
+// Samples of the phases of a run: marks in the device's stream, resolved after the device has finished,
+// gathered from all ranks of the group.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ class Recorder {
   std::size_t begin(const std::string& phase, std::int32_t iteration, std::int32_t step, bool warmup);
   void end(std::size_t interval);
 
-  // Waits for the device, resolves this rank's intervals, gathers every rank's. The same on all ranks. Collective.
-  // The recorder is empty afterwards.
+  // Waits for the device, resolves this rank's intervals, gathers every rank's. The same on all ranks.
+  // Collective. The recorder is empty afterwards.
   std::vector<PhaseSample> collect();
 
  private:
@@ -45,6 +45,7 @@ class Recorder {
 };
 
 // Per (iteration, step): the maximum over ranks, in order. Of one phase, warm-up left out or only it.
-std::vector<double> slowest_rank(const std::vector<PhaseSample>& samples, const std::string& phase, bool warmup);
+std::vector<double> slowest_rank(const std::vector<PhaseSample>& samples, const std::string& phase,
+                                 bool warmup);
 
 }  // namespace hydrajob
