@@ -4,6 +4,7 @@ Everything comes from the file: columns, units, long names and what stands for a
 file that does not follow the schema is refused with a StoreError.
 """
 
+import glob
 import json
 import os
 from functools import cached_property
@@ -141,7 +142,7 @@ class _StoreFile:
 
     def _open(self):
         if not os.path.exists(self.path):
-            raise StoreError(f"{self.path}: no such file")
+            raise StoreError(f"{self.path}: no such file{self._waiting()}")
         try:
             try:
                 # No lock: a store is replaced as a whole, never changed, and some file systems have no locks.
@@ -150,6 +151,14 @@ class _StoreFile:
                 return h5py.File(self.path, "r")
         except OSError as error:
             raise StoreError(f"{self.path}: not a readable HDF5 file ({error})") from error
+
+    def _waiting(self):
+        """Where a sweep was interrupted before the one file was built: what there is and how to get it."""
+        segments = glob.glob(os.path.join(glob.escape(self.path + ".d"), "segments", "*.h5"))
+        if not segments:
+            return ""
+        return (f"; {len(segments)} finished runs wait in {self.path}.d: start the same experiment again, or "
+                f"hydrajob store merge {self.path} -o FILE")
 
     def _length(self, file, group, column):
         if group not in file or column not in file[group]:

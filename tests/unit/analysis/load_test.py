@@ -97,6 +97,13 @@ class Refused(StoreTest):
     def test_no_such_file(self):
         self.assertIn("no such file", self.refusal(self.folder / "absent.h5"))
 
+    def test_a_sweep_that_was_interrupted_before_the_file_was_built(self):
+        segments = self.folder / "store.h5.d/segments"
+        segments.mkdir(parents=True)
+        for name in ("a-1.h5", "b-1.h5"):
+            (segments / name).touch()
+        self.assertIn("2 finished runs wait in", self.refusal(self.folder / "store.h5"))
+
     def test_not_hdf5(self):
         path = self.folder / "text.h5"
         path.write_text("mode,batch\n")
