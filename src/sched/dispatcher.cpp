@@ -32,7 +32,8 @@ void Dispatcher::run() {
 }
 
 void Dispatcher::serve_stage(int degree) {
-  begin_stage(degree);
+  loaded_.clear();
+  send_to_all({degree, 0});
   int groups_left = world_.size() / degree;
   Backoff backoff;
   while (groups_left > 0) {
@@ -44,16 +45,6 @@ void Dispatcher::serve_stage(int degree) {
     }
     backoff.restart();
     if (!answer(message->first, decode_run_report(message->second), degree)) --groups_left;
-  }
-}
-
-void Dispatcher::begin_stage(int degree) {
-  loaded_.clear();
-  send_to_all({degree, 0});
-  const int n_groups = world_.size() / degree;
-  if (const int idle = world_.size() - n_groups * degree; idle > 0) {
-    progress_.note(
-        fmt::format("{} groups of {} ranks; {} of {} ranks idle", n_groups, degree, idle, world_.size()));
   }
 }
 

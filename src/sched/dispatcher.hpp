@@ -35,7 +35,6 @@ class Dispatcher {
 
  private:
   void serve_stage(int degree);
-  void begin_stage(int degree);
   // Takes the leader's report and answers it; false when the leader's group is done with the stage.
   bool answer(int leader, const RunReport& report, int degree);
   void take_report(const RunReport& report);

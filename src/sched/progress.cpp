@@ -123,7 +123,7 @@ void Progress::draw() {
       to_do_ > 0 ? bar_width * static_cast<std::size_t>(done_) / static_cast<std::size_t>(to_do_) : 0;
   std::string line = fmt::format("[{:<{}}] {}/{}", std::string(full, '#'), bar_width, done_, to_do_);
   if (failed_ > 0) line += fmt::format(", {} failed", failed_);
-  if (left_s_ >= 0) line += fmt::format(", {} left", format_seconds(left_s_));
+  if (left_s_ >= 0 && done_ < to_do_) line += fmt::format(", {} left", format_seconds(left_s_));
   line += "  " + current_;
   line.resize(std::min(line.size(), terminal_width() - 1));
   std::fprintf(stderr, "\r\033[K%s", line.c_str());

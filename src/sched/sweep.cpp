@@ -35,7 +35,7 @@ class Head {
                 {sweep.store, options.rerun_failed, sweep.config_text, sweep.environment}),
         progress_(sweep.plan, static_cast<std::int64_t>(ledger_.pending().size()), progress_style()),
         dispatcher_(world, peers, sweep.plan, ledger_, sweep.watch, progress_, {options.max_fails}) {
-    describe_start(sweep.plan, world.size());
+    describe_start(sweep.plan);
   }
 
   void start() {
@@ -48,6 +48,11 @@ class Head {
     store_.compact();
   }
 
+  void say_summary(const std::filesystem::path& store) {
+    progress_.note(fmt::format("{}; store {}", summary(), store.string()));
+  }
+
+ private:
   std::string summary() const {
     std::string text = fmt::format("{} runs done", progress_.done() - progress_.failed());
     const auto add = [&](std::int64_t n, const char* what) {
@@ -60,12 +65,11 @@ class Head {
     return text;
   }
 
- private:
-  void describe_start(const Plan& plan, int ranks) const {
+  void describe_start(const Plan& plan) const {
     for (const std::string& note : plan.notes) log::info(note);
-    log::info(fmt::format("{} runs: {} to do, {} done before, {} failed before, {} skipped; {} ranks",
-                          plan.runs.size(), ledger_.pending().size(), ledger_.found_done(),
-                          ledger_.found_failed() + ledger_.crashed(), ledger_.skipped(), ranks));
+    log::info(fmt::format("{} runs: {} to do, {} done before, {} failed before, {} skipped", plan.runs.size(),
+                          ledger_.pending().size(), ledger_.found_done(),
+                          ledger_.found_failed() + ledger_.crashed(), ledger_.skipped()));
   }
 
   Store store_;
@@ -80,7 +84,7 @@ ExitCode finish(Communicator& world, Head* head, const SweepContext& sweep, int 
   agreed(world, [&] {
     if (head) head->finish();
   });
-  if (head) log::info(fmt::format("{}; store {}", head->summary(), sweep.store.string()));
+  if (head) head->say_summary(sweep.store);
   return static_cast<ExitCode>(exit_code);
 }
 
@@ -111,7 +115,8 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
                    const WorkloadFactory& factory) {
   StopWatch watch(options.time_limit_s);
   const Machine machine(world, {options.threads, 0});
-  log::info(fmt::format("{} ranks, {} threads each", world.size(), machine.threads()));
+  log::info(fmt::format("{} rank{}, {} thread{} each", world.size(), world.size() == 1 ? "" : "s",
+                        machine.threads(), machine.threads() == 1 ? "" : "s"));
   const CeilingsByDtype ceilings = machine.ceilings(world, experiment);
   const Plan plan = agreed(
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });

@@ -24,6 +24,14 @@ work=$(mktemp -d /tmp/hjslurmXXXXXX)
 chmod 755 "$work" # munged runs as a user of its own
 export SLURM_LAB=$work/lab NODES=1 CPUS=4 MEM=4000 GPUS=0 CTLPORT=26817 DPORT=26818
 cleanup() {
+  if [ -n "${SLURM_CONF:-}" ]; then # jobs outlive Slurm's daemons
+    squeue --noheader --format %i 2>/dev/null | xargs -r scancel --signal=KILL --full 2>/dev/null || true
+    squeue --noheader --format %i 2>/dev/null | xargs -r scancel 2>/dev/null || true
+    for _ in $(seq 50); do
+      [ -n "$(squeue --noheader 2>/dev/null)" ] || break
+      sleep 0.2
+    done
+  fi
   "$up" down >/dev/null 2>&1 || true
   rm -rf "$work"
 }
