@@ -71,6 +71,16 @@ TEST_P(AttentionEdge, SegmentsOfSomeRowsOfAStream) {
   check_everywhere(problem);
 }
 
+// Early rows of a causal part see nothing of its later chunks, which hold garbage for them.
+TEST_P(AttentionEdge, ChunksBeyondTheDiagonal) {
+  TreeShape narrow = shape(1);
+  narrow.n_kv_heads = 1;
+  narrow.head_dim = 8;
+  TreeProblem problem(narrow, {4000}, {4200}, 9);
+  problem.fill();
+  check_everywhere(problem);
+}
+
 TEST_P(AttentionEdge, MoreHeadsInAGroupThanABlockHasRows) {
   TreeProblem problem(shape(300), {1, 2}, {3, 70}, 4);
   problem.add_segment(100, 0, 3);
