@@ -17,9 +17,9 @@
 namespace hydrajob {
 namespace {
 
-constexpr std::int64_t side = 2048;  // of the square product
+constexpr std::int64_t side = 1536;  // of the square product
 constexpr double enough_s = 0.15;    // of repeating one measurement
-constexpr std::int64_t fewest_times = 3;
+constexpr std::int64_t fewest_times = 2;
 
 // Uniform in (-1, 1): zeros multiply faster than numbers do.
 template <class T>
@@ -47,7 +47,15 @@ void fill_matrices(Bench& bench, Device& device, Kernels& kernels, DType dtype) 
   device.synchronize();
 }
 
-Bench make_bench(Device& device, Kernels& kernels, DType dtype) {
+// Of each copy's source. All ranks copy at once: together they go through several times any cache, which
+// many ranks on few cores would take long for if each did so alone; but no large part of a small memory.
+std::size_t copy_bytes(const Device& device, const Communicator& comm) {
+  const std::size_t together = std::max(std::size_t{256} << 20, 4 * last_level_cache_bytes());
+  const std::size_t each = std::max(std::size_t{64} << 20, together / static_cast<std::size_t>(comm.size()));
+  return std::min(each, device.memory_available() / 16);
+}
+
+Bench make_bench(Device& device, Kernels& kernels, const Communicator& comm, DType dtype) {
   Bench bench;
   const std::size_t elements = static_cast<std::size_t>(side * side);
   bench.x = device.allocate(elements * size_of(dtype));
@@ -57,9 +65,7 @@ Bench make_bench(Device& device, Kernels& kernels, DType dtype) {
   } else {
     fill_matrices<Bf16>(bench, device, kernels, dtype);
   }
-  // Several times any cache, but no large part of a small memory.
-  const std::size_t wanted = std::max(std::size_t{256} << 20, 4 * last_level_cache_bytes());
-  const std::size_t bytes = std::min(wanted, device.memory_available() / 16);
+  const std::size_t bytes = copy_bytes(device, comm);
   bench.source = device.allocate(bytes);
   bench.target = device.allocate(bytes);
   // Pages never written all read from one page of zeros, out of the cache.
@@ -91,7 +97,7 @@ Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, 
   Bench bench;
   std::string error;
   try {
-    bench = make_bench(device, kernels, dtype);
+    bench = make_bench(device, kernels, comm, dtype);
   } catch (const std::exception& e) {
     error = e.what();
   }
