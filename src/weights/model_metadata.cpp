@@ -176,7 +176,7 @@ class Reader {
     return value;
   }
 
-  // Tensors lie in the file as they are listed: the first whose end is missing is the first that is cut.
+  // Names the first tensor, in the order of the file's bytes, whose end is missing.
   void check_size() const {
     const TensorEntry* cut = nullptr;
     for (const TensorEntry& entry : model_.tensors) {
