@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
@@ -111,11 +112,26 @@ void print_table(const std::vector<Strings>& rows) {
   }
 }
 
+// A condition on a parameter that no run has is a slip of the pen.
+void expect_known(const Conditions& conditions, const std::vector<RunRecord>& records) {
+  std::set<std::string> names;
+  for (const RunRecord& record : records) {
+    for (const auto& [name, value] : record.parameters) names.insert(name);
+  }
+  for (const Condition& condition : conditions) {
+    if (names.count(condition.parameter) > 0) continue;
+    const auto close = nearest(condition.parameter, {names.begin(), names.end()});
+    throw UsageError(fmt::format("--where: no run has a parameter '{}'{}", condition.parameter,
+                                 close ? fmt::format(": did you mean '{}'?", *close) : ""));
+  }
+}
+
 ExitCode list(const Command& command) {
   command.expect_words(1, 1);
   auto records = read_store(command.words[0]);
   if (const auto where = command.value("where")) {
-    const Conditions conditions = parse_conditions(*where);
+    const Conditions conditions = parse_conditions(*where, "--where");
+    expect_known(conditions, records);
     std::erase_if(records, [&](const RunRecord& r) { return !holds(conditions, r.parameters); });
   }
   const Strings parameters = varying(records);
@@ -173,12 +189,15 @@ void export_to(std::ostream& out, const Command& command, const std::vector<RunR
   const std::string format = *command.value("format");
   const bool samples = command.values["samples"].as<bool>();
   if (format == "jsonl") return export_jsonl(out, records, samples);
-  if (format != "csv") throw UsageError("store export: --format '" + format + "': expected csv or jsonl");
   samples ? export_samples_csv(out, records) : export_runs_csv(out, records);
 }
 
 ExitCode export_store(const Command& command) {
   command.expect_words(1, 1);
+  const std::string format = *command.value("format");
+  if (format != "csv" && format != "jsonl") {
+    throw UsageError("store export: --format '" + format + "': expected csv or jsonl");
+  }
   const auto records = read_store(command.words[0]);
   const auto output = command.value("output");
   if (!output) {
@@ -231,7 +250,9 @@ ExitCode run_store(const Strings& arguments) {
     std::cout << usage;
     return ExitCode::ok;
   }
-  return found->second(parse(arguments[0], rest));
+  const ExitCode code = found->second(parse(arguments[0], rest));
+  if (!std::cout.flush()) throw StoreError("standard output: cannot be written");
+  return code;
 }
 
 }  // namespace hydrajob

@@ -36,6 +36,7 @@ std::string json_string(const std::string& text) {
 
 std::string json_value(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return json_string(*text);
+  if (const auto* real = std::get_if<double>(&value); real && !std::isfinite(*real)) return "null";
   return to_string(value);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
+#include "store/sealed_file.hpp"
 
 namespace hydrajob {
 namespace {
@@ -48,6 +49,7 @@ std::optional<JournalEvent> parse_line(const std::string& line) {
 Journal::Journal(const std::filesystem::path& path)
     : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
   if (fd_ < 0) throw StoreError(path.string() + ": cannot be opened: " + std::strerror(errno));
+  sync_folder(path.parent_path());
 }
 
 Journal::~Journal() {
@@ -55,12 +57,13 @@ Journal::~Journal() {
 }
 
 void Journal::append(const JournalEvent& event) {
-  const std::string line = line_of(event);
+  const std::string line = (torn_ ? "\n" : "") + line_of(event);
   ssize_t written = 0;
   do {
     written = ::write(fd_, line.data(), line.size());
   } while (written < 0 && errno == EINTR);
-  if (written != static_cast<ssize_t>(line.size())) {
+  torn_ = written != static_cast<ssize_t>(line.size());
+  if (torn_) {
     throw StoreError(path_.string() +
                      ": cannot be written: " + (written < 0 ? std::strerror(errno) : "disk full"));
   }

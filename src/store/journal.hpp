@@ -31,6 +31,7 @@ class Journal {
  private:
   std::filesystem::path path_;
   int fd_;
+  bool torn_ = false;  // the last line was cut off: the next begins with a line break
 };
 
 // The events whose lines are whole; a torn or damaged line is left out, those behind it are read.

@@ -49,10 +49,21 @@ std::string read_text(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
+std::string name_for(const std::filesystem::path& path, const char* what) {
+  return fmt::format("{}.{}.{}.{}", path.string(), what, host_name(), ::getpid());
+}
+
+// Time since the last heartbeat by the file system's own clock: a file server's may differ from this host's.
 double age_s(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return 0;
-  return std::difftime(std::time(nullptr), status.st_mtime);
+  const std::string probe = name_for(path, "clock");
+  struct stat now {
+  }, beat{};
+  const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const bool dated = fd >= 0 && ::futimens(fd, nullptr) == 0 && ::fstat(fd, &now) == 0;
+  if (fd >= 0) ::close(fd);
+  ::unlink(probe.c_str());
+  if (!dated || ::stat(path.c_str(), &beat) != 0) return 0;
+  return std::difftime(now.st_mtime, beat.st_mtime);
 }
 
 bool stale(const std::filesystem::path& path, const std::string& owner) {
@@ -74,8 +85,15 @@ std::string describe(const std::filesystem::path& path, const std::string& owner
 
 // Writes the lease under a name of its own and links it in place: the file is never seen half written.
 bool create_exclusively(const std::filesystem::path& path, const std::string& owner) {
-  const std::string temporary = fmt::format("{}.{}.{}", path.string(), host_name(), ::getpid());
-  std::ofstream(temporary, std::ios::trunc) << owner;
+  const std::string temporary = name_for(path, "new");
+  std::ofstream out(temporary, std::ios::trunc);
+  out << owner;
+  out.close();
+  if (!out) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    throw StoreError(path.string() + ": cannot be written: " + std::strerror(error));
+  }
   const int rc = ::link(temporary.c_str(), path.c_str());
   const int error = errno;
   ::unlink(temporary.c_str());
@@ -87,9 +105,10 @@ bool create_exclusively(const std::filesystem::path& path, const std::string& ow
 // Moves a stale lease out of the way. Of several jobs that try, the rename of one succeeds; a lease that was
 // renewed in between is put back.
 void remove_stale(const std::filesystem::path& path, const std::string& owner) {
-  const std::string aside = fmt::format("{}.stale.{}.{}", path.string(), host_name(), ::getpid());
+  const std::string aside = name_for(path, "stale");
   if (::rename(path.c_str(), aside.c_str()) != 0) return;
-  if (read_text(aside) != owner) ::link(aside.c_str(), path.c_str());
+  // A lease that another job took in between; had it been killed here, its holder's next look puts it back.
+  if (read_text(aside) != owner && ::link(aside.c_str(), path.c_str()) != 0 && errno != EEXIST) return;
   ::unlink(aside.c_str());
 }
 
@@ -107,19 +126,25 @@ Lease::Lease(const std::filesystem::path& folder, double wait_s)
 }
 
 Lease::~Lease() {
-  ending_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_one();
   heartbeat_.join();
-  if (held()) ::unlink(path_.c_str());
+  if (read_text(path_) == owner_) ::unlink(path_.c_str());
 }
 
+// A lease that is gone, with nobody else's in its place, was moved aside by a job that looked at an older one
+// and was killed before it put this one back.
 bool Lease::held() const {
-  return read_text(path_) == owner_;
+  return read_text(path_) == owner_ || create_exclusively(path_, owner_);
 }
 
 bool Lease::take() {
   if (create_exclusively(path_, owner_)) return true;
   const std::string owner = read_text(path_);
-  if (!owner.empty() && stale(path_, owner)) {
+  if (stale(path_, owner)) {
     remove_stale(path_, owner);
     return create_exclusively(path_, owner_);
   }
@@ -127,12 +152,13 @@ bool Lease::take() {
 }
 
 void Lease::beat() {
-  auto next = Clock::now() + heartbeat_every;
-  while (!ending_) {
-    std::this_thread::sleep_for(poll_every);
-    if (Clock::now() < next) continue;
-    if (held()) ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
-    next = Clock::now() + heartbeat_every;
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, heartbeat_every, [this] { return ending_; })) {
+    try {
+      if (held()) ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+    } catch (const StoreError&) {
+      // The folder is gone or full: compact() finds out and says so.
+    }
   }
 }
 

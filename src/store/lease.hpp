@@ -2,8 +2,9 @@
 // the file system's locks, which network file systems lack or break.
 #pragma once
 
-#include <atomic>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -20,6 +21,7 @@ class Lease {
   Lease& operator=(const Lease&) = delete;
 
   // Whether this job still holds it: another may have taken it over while this process was stopped for long.
+  // Puts it back where it is gone and nobody else's stands there. Throws StoreError.
   bool held() const;
 
  private:
@@ -28,7 +30,9 @@ class Lease {
 
   std::filesystem::path path_;
   std::string owner_;  // the file's text: host, process, its start time
-  std::atomic<bool> ending_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ending_ = false;  // under mutex_
   std::thread heartbeat_;
 };
 

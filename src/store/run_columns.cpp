@@ -1,5 +1,6 @@
 #include "store/run_columns.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -78,7 +79,8 @@ std::vector<Column> fixed_columns(const std::vector<RunRecord>& records, Texts& 
 // --- parameters
 // ----------------------------------------------------------------------------------------------------
 
-// int64 where all are; double where numbers are mixed; text where any is.
+// int64 where all are; double where numbers are mixed; text where any is, or where a double would lose digits
+// of an int64.
 enum class ValueType { integer, real, text };
 
 ValueType wider(ValueType a, const Value& value) {
@@ -89,6 +91,16 @@ ValueType wider(ValueType a, const Value& value) {
 double as_real(const Value& value) {
   return std::holds_alternative<std::int64_t>(value) ? static_cast<double>(std::get<std::int64_t>(value))
                                                      : std::get<double>(value);
+}
+
+bool all_exact(const std::string& name, const std::vector<RunRecord>& records) {
+  constexpr std::int64_t largest = std::int64_t{1} << 53;
+  return std::all_of(records.begin(), records.end(), [&](const RunRecord& record) {
+    const auto found = record.parameters.find(name);
+    const auto* value =
+        found == record.parameters.end() ? nullptr : std::get_if<std::int64_t>(&found->second);
+    return value == nullptr || (*value >= -largest && *value <= largest);
+  });
 }
 
 Column parameter_column(const std::string& name, ValueType type, const std::vector<RunRecord>& records) {
@@ -118,6 +130,9 @@ void add_parameters(std::vector<Column>& columns, const std::vector<RunRecord>& 
       ValueType& type = types.emplace(name, ValueType::integer).first->second;
       type = wider(type, value);
     }
+  }
+  for (auto& [name, type] : types) {
+    if (type == ValueType::real && !all_exact(name, records)) type = ValueType::text;
   }
   for (const auto& [name, type] : types) columns.push_back(parameter_column(name, type, records));
 }

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <unistd.h>
 
-#include "base/error.hpp"
 #include "base/file.hpp"
+#include "store/sealed_file.hpp"
 #include "store/store.hpp"
 #include "store/store_file.hpp"
 
@@ -37,9 +37,7 @@ RunRecord without_holes(const RunRecord& record, const std::string& hole) {
 
 void commit_segment(const std::filesystem::path& store, const RunRecord& record) {
   const std::filesystem::path folder = segment_folder(store);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw StoreError(folder.string() + ": cannot be created: " + error.message());
+  make_lasting_folder(folder);
   const std::string name = record.run_id + "-" + std::to_string(record.attempt);
   const std::filesystem::path temporary = folder / ("." + name + ".tmp." + std::to_string(::getpid()));
   const std::string hole = first_non_finite(record);
@@ -47,6 +45,7 @@ void commit_segment(const std::filesystem::path& store, const RunRecord& record)
     write_store_file(temporary, {hole.empty() ? record : without_holes(record, hole)}, false);
     publish_file(temporary, folder / (name + ".h5"));
   } catch (...) {
+    std::error_code error;
     std::filesystem::remove(temporary, error);
     throw;
   }

@@ -12,16 +12,14 @@
 #include "base/log.hpp"
 #include "store/journal.hpp"
 #include "store/lease.hpp"
+#include "store/sealed_file.hpp"
 #include "store/store_file.hpp"
 
 namespace hydrajob {
 namespace {
 
 std::filesystem::path make_folder(const std::filesystem::path& store) {
-  const std::filesystem::path folder = segment_folder(store);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw StoreError(folder.string() + ": cannot be created: " + error.message());
+  make_lasting_folder(segment_folder(store));
   return store_folder(store);
 }
 
@@ -49,7 +47,7 @@ class Store::Impl {
       : path_(path), lease_(make_folder(path), wait_s), journal_(store_folder(path) / journal_name()) {
     remove_leftovers();
     if (std::filesystem::exists(path_)) note(read_run_heads(path_));
-    for (const auto& segment : usable_segments()) note(read_run_heads(segment));
+    for_each_segment([this](const auto& segment) { note(read_run_heads(segment)); });
     replay_journals();
     journal_.append({"opened", "", 0, path_.string()});
   }
@@ -66,16 +64,17 @@ class Store::Impl {
   }
 
   void compact() {
-    const auto segments = usable_segments();
+    std::vector<RunRecord> fresh;
+    const auto segments = for_each_segment([&fresh](const auto& segment) {
+      for (RunRecord& record : read_store_file(segment)) fresh.push_back(std::move(record));
+    });
     if (segments.empty()) return;
-    if (!lease_.held()) throw StoreError(path_.string() + ": another job has taken the store over");
     std::vector<RunRecord> records;
     if (std::filesystem::exists(path_)) records = read_store_file(path_);
-    for (const auto& segment : segments) {
-      for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
-    }
+    append_by_start(records, std::move(fresh));
     replace_file(preferred_attempts(std::move(records)));
-    for (const auto& segment : segments) std::filesystem::remove(segment);
+    std::error_code none;  // a segment that stays is absorbed once more, by the next compaction
+    for (const auto& segment : segments) std::filesystem::remove(segment, none);
     remove_old_journals();
   }
 
@@ -90,22 +89,30 @@ class Store::Impl {
     }
   }
 
-  // Segments that can be read. A damaged one is moved aside, said, and left for a person: it is never
-  // deleted.
-  std::vector<std::filesystem::path> usable_segments() const {
+  // Reads every segment; returns those that can be read. A damaged one is moved aside, said, and left for a
+  // person: it is never deleted.
+  template <class Read>
+  std::vector<std::filesystem::path> for_each_segment(const Read& read) const {
     std::vector<std::filesystem::path> usable;
     for (const auto& segment : segments_of(path_)) {
       try {
-        read_store_file(segment);
+        read(segment);
         usable.push_back(segment);
       } catch (const StoreError& e) {
-        const auto aside = store_folder(path_) / "damaged";
-        std::filesystem::create_directories(aside);
-        std::filesystem::rename(segment, aside / segment.filename());
-        log::warning(fmt::format("{}; moved to {}", e.what(), aside.string()));
+        move_aside(segment, e.what());
       }
     }
     return usable;
+  }
+
+  void move_aside(const std::filesystem::path& segment, const char* why) const {
+    const auto aside = store_folder(path_) / "damaged";
+    std::error_code error;
+    std::filesystem::create_directories(aside, error);
+    if (!error) std::filesystem::rename(segment, aside / segment.filename(), error);
+    if (error)
+      throw StoreError(fmt::format("{}; cannot be moved to {}: {}", why, aside.string(), error.message()));
+    log::warning(fmt::format("{}; moved to {}", why, aside.string()));
   }
 
   // Half-written files of processes that died. Segments of live group leaders have other names at this moment
@@ -151,6 +158,7 @@ class Store::Impl {
       if (!same_runs(records, read_run_heads(temporary))) {
         throw StoreError(temporary.string() + ": does not read back as it was written; the old store stays");
       }
+      if (!lease_.held()) throw StoreError(path_.string() + ": another job has taken the store over");
       publish_file(temporary, path_);
     } catch (...) {
       std::filesystem::remove(temporary, none);

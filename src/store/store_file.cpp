@@ -1,9 +1,14 @@
 #include "store/store_file.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <iterator>
 #include <map>
+#include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
@@ -11,6 +16,7 @@
 #include "base/error.hpp"
 #include "store/hdf5_handle.hpp"
 #include "store/run_columns.hpp"
+#include "store/sealed_file.hpp"
 #include "store/table.hpp"
 
 namespace hydrajob {
@@ -22,12 +28,27 @@ constexpr const char* format_name = "hydrajob-store";
 constexpr std::int64_t schema_version = 1;
 constexpr std::size_t image_growth = 256 * 1024;
 
-// A store is replaced as a whole, never changed: HDF5's locks have nothing to guard, and some file systems
-// have none.
-void never_lock([[maybe_unused]] hid_t access) {
-#if H5_VERSION_GE(1, 10, 7)
-  H5Pset_file_locking(access, 0, 1);
-#endif
+// Files are built and read in memory: a hundred small datasets would be thousands of small reads and writes,
+// and neither HDF5's locks nor its handling of a full disk plays a part.
+Handle memory_access() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_fapl_core(access, image_growth, 0);
+  return access;
+}
+
+// HDF5 wants a name of each open file, its own and not on disk.
+std::string memory_name() {
+  static std::atomic<std::uint64_t> next{0};
+  return fmt::format("hydrajob-memory-{}-{}", ::getpid(), next++);
+}
+
+std::vector<char> image_of(hid_t file, const std::string& where) {
+  const ssize_t bytes = H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(file, nullptr, 0);
+  std::vector<char> image(bytes < 0 ? 0 : static_cast<std::size_t>(bytes));
+  if (bytes < 0 || H5Fget_file_image(file, image.data(), image.size()) < 0) {
+    throw StoreError(where + ": cannot be built: " + hdf5::hdf5_error());
+  }
+  return image;
 }
 
 Handle make_group(hid_t file, const std::string& name, const std::string& where) {
@@ -87,10 +108,17 @@ class Input {
   explicit Input(const std::filesystem::path& path) : where_(path.string()) {
     hdf5::silence_hdf5();
     if (!std::filesystem::exists(path)) throw StoreError(where_ + ": there is no such store");
-    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    never_lock(access);
-    file_ = Handle(H5Fopen(where_.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-    if (!file_.valid()) throw StoreError(where_ + ": not a readable HDF5 file: " + hdf5::hdf5_error());
+    std::vector<char> image = read_sealed(path);
+    const Handle access = memory_access();
+    if (!image.empty()) {  // HDF5 would take an empty image for none, and open the path
+      H5Pset_file_image(access, image.data(), image.size());
+      file_ = Handle(H5Fopen(memory_name().c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+    }
+    if (!file_.valid()) {
+      throw StoreError(where_ +
+                       ": not a readable HDF5 file: " + (image.empty() ? "it is empty" : hdf5::hdf5_error()));
+    }
+    file_bytes_ = image.size();
     const std::string format = read_text_attribute(file_, "format");
     if (format != format_name) {
       throw StoreError(fmt::format("{}: not a store: attribute format is '{}', expected '{}'", where_, format,
@@ -102,12 +130,13 @@ class Input {
   std::vector<Column> columns(const std::string& group_name) const {
     const Handle group = open(group_name);
     std::vector<Column> columns;
-    for (const std::string& name : names_in(group)) columns.push_back(read_column(group, name, where_));
+    for (const std::string& name : names_in(group))
+      columns.push_back(read_column(group, name, where_, file_bytes_));
     return columns;
   }
 
   Column column(const std::string& group_name, const std::string& name) const {
-    return read_column(open(group_name), name, where_);
+    return read_column(open(group_name), name, where_, file_bytes_);
   }
 
   std::vector<std::string> names(const std::string& group_name) const { return names_in(open(group_name)); }
@@ -135,6 +164,7 @@ class Input {
 
   std::string where_;
   Handle file_;
+  std::size_t file_bytes_ = 0;
 };
 
 template <class T>
@@ -150,14 +180,11 @@ std::vector<T> values_of(const Input& input, const std::string& group, const std
 void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records, bool scales) {
   hdf5::silence_hdf5();
   const std::string where = path.string();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // Built in memory and written at close: a hundred small datasets would be thousands of small writes.
-  H5Pset_fapl_core(access, image_growth, 1);
-  never_lock(access);
-  Handle file(H5Fcreate(where.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
-  if (!file.valid()) throw StoreError(where + ": cannot be created: " + hdf5::hdf5_error());
+  const Handle access = memory_access();
+  const Handle file(H5Fcreate(memory_name().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
+  if (!file.valid()) throw StoreError(where + ": cannot be built: " + hdf5::hdf5_error());
   write_tables(file, to_tables(records), scales, where);
-  if (file.close() < 0) throw StoreError(where + ": cannot be written: " + hdf5::hdf5_error());
+  write_sealed(path, image_of(file, where));
 }
 
 std::vector<RunRecord> read_store_file(const std::filesystem::path& path) {
@@ -203,16 +230,32 @@ std::vector<RunRecord> preferred_attempts(std::vector<RunRecord> records) {
   return kept;
 }
 
+// Segments first: a job may compact meanwhile, and a segment that is gone is in the file that is read then.
 std::vector<RunRecord> read_store(const std::filesystem::path& store) {
-  std::vector<RunRecord> records;
-  const bool whole = std::filesystem::exists(store);
-  if (whole) records = read_store_file(store);
+  std::vector<RunRecord> fresh;
   const auto segments = segments_of(store);
-  if (!whole && segments.empty()) throw StoreError(store.string() + ": there is no such store");
   for (const auto& segment : segments) {
-    for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
+    try {
+      for (RunRecord& record : read_store_file(segment)) fresh.push_back(std::move(record));
+    } catch (const StoreError&) {
+      if (std::filesystem::exists(segment)) throw;
+    }
   }
+  std::vector<RunRecord> records;
+  if (std::filesystem::exists(store)) {
+    records = read_store_file(store);
+  } else if (segments.empty()) {
+    throw StoreError(store.string() + ": there is no such store");
+  }
+  append_by_start(records, std::move(fresh));
   return preferred_attempts(std::move(records));
+}
+
+void append_by_start(std::vector<RunRecord>& records, std::vector<RunRecord> fresh) {
+  std::stable_sort(fresh.begin(), fresh.end(), [](const RunRecord& a, const RunRecord& b) {
+    return a.started_unix_s < b.started_unix_s;
+  });
+  std::move(fresh.begin(), fresh.end(), std::back_inserter(records));
 }
 
 std::filesystem::path store_folder(const std::filesystem::path& store) {

@@ -10,14 +10,15 @@
 
 namespace hydrajob {
 
-// A new file with these runs as its rows, in order. Not fsynced, not renamed: the caller's part. Overwrites.
+// A new file with these runs as its rows, in order, and a digest at its end (store/sealed_file.hpp). Not
+// fsynced, not renamed: the caller's part. Overwrites.
 // `scales`: attach the dimension scale to every column; segments do without, it takes half of their time.
 // Throws StoreError with the path and HDF5's own words.
 void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records,
                       bool scales = true);
 
-// Every run of a file. Throws StoreError when it is not HDF5, no store, of another schema version, truncated,
-// or its columns disagree: which dataset, what was found, what was expected.
+// Every run of a file. Throws StoreError when it is not HDF5, no store, of another schema version, damaged,
+// truncated, or its columns disagree: which dataset, what was found, what was expected.
 std::vector<RunRecord> read_store_file(const std::filesystem::path& path);
 
 // Only run_id, attempt and status of every run: what resuming needs, without the samples.
@@ -31,6 +32,9 @@ std::vector<RunHead> read_run_heads(const std::filesystem::path& path);
 // The runs of a store as a reader sees them: its file, if there, and the segments not yet in it, one record a
 // run (the preferred attempt). Throws StoreError when there is neither.
 std::vector<RunRecord> read_store(const std::filesystem::path& store);
+
+// Adds `fresh` behind `records`, in the order in which the runs were started.
+void append_by_start(std::vector<RunRecord>& records, std::vector<RunRecord> fresh);
 
 // One record a run: ok beats every other status, then the later attempt. Order of first appearance.
 std::vector<RunRecord> preferred_attempts(std::vector<RunRecord> records);

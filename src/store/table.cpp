@@ -15,6 +15,7 @@ constexpr std::size_t compact_bytes = 32 * 1024;    // inside the object header:
 constexpr std::size_t chunked_bytes = 1024 * 1024;  // larger: compressed in chunks
 constexpr std::size_t chunk_bytes = 256 * 1024;
 constexpr int deflate_level = 4;
+constexpr std::size_t deflate_gain = 1100;  // a byte of a deflated file becomes at most 1032
 
 [[noreturn]] void fail(const std::string& where, const std::string& name, const std::string& what) {
   throw StoreError(where + ": " + name + ": " + what + ": " + hdf5::hdf5_error());
@@ -40,6 +41,34 @@ Handle creation_list(hsize_t n, std::size_t element_bytes) {
     H5Pset_deflate(list, deflate_level);
   }
   return list;
+}
+
+// Length of the UTF-8 character at text[i]; 0 where there is none. Zero bytes would end the text.
+std::size_t character_bytes(const std::string& text, std::size_t i) {
+  const auto lead = static_cast<unsigned char>(text[i]);
+  const std::size_t n = lead == 0     ? 0
+                        : lead < 0x80 ? 1
+                        : lead < 0xc2 ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                                      : 4;
+  if (n == 0 || lead > 0xf4 || i + n > text.size()) return 0;
+  for (std::size_t k = 1; k < n; ++k) {
+    if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return 0;
+  }
+  const auto second = static_cast<unsigned char>(n > 1 ? text[i + 1] : 0);
+  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+  const bool outside = (lead == 0xed && second > 0x9f) || (lead == 0xf4 && second > 0x8f);
+  return overlong || outside ? 0 : n;
+}
+
+std::string clean_text(std::string text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t n = character_bytes(text, i);
+    if (n == 0) text[i] = '?';
+    i += std::max<std::size_t>(n, 1);
+  }
+  return text;
 }
 
 // The values as HDF5 takes them: a file type, a memory type, the bytes.
@@ -78,8 +107,10 @@ Encoded encode(const std::vector<std::string>& values, int) {
   e.file_type = e.memory_type = e.owned_type;
   e.element_bytes = length;
   e.text.resize(length * values.size());
-  for (std::size_t i = 0; i < values.size(); ++i)
-    std::memcpy(&e.text[i * length], values[i].data(), values[i].size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string value = clean_text(values[i]);
+    std::copy(value.begin(), value.end(), e.text.begin() + static_cast<std::ptrdiff_t>(i * length));
+  }
   e.data = e.text.data();
   return e;
 }
@@ -99,11 +130,17 @@ void write_missing(hid_t dataset, const Column& column) {
   }
 }
 
-hsize_t length_of(hid_t dataset, const std::string& where, const std::string& name) {
+// Number of values, each of `element_bytes` in the file.
+hsize_t length_of(hid_t dataset, std::size_t element_bytes, std::size_t file_bytes, const std::string& where,
+                  const std::string& name) {
   const Handle space(H5Dget_space(dataset), H5Sclose);
   hsize_t n = 0;
   if (H5Sget_simple_extent_ndims(space) != 1) fail(where, name, "expected one dimension");
   H5Sget_simple_extent_dims(space, &n, nullptr);
+  if (n > deflate_gain * file_bytes / std::max<std::size_t>(element_bytes, 1)) {
+    throw StoreError(where + ": " + name + ": damaged: " + std::to_string(n) + " values of " +
+                     std::to_string(element_bytes) + " bytes in a file of " + std::to_string(file_bytes));
+  }
   return n;
 }
 
@@ -170,11 +207,11 @@ void write_column(hid_t group, const Column& column, const std::string& where) {
   write_missing(dataset, column);
 }
 
-Column read_column(hid_t group, const std::string& name, const std::string& where) {
+Column read_column(hid_t group, const std::string& name, const std::string& where, std::size_t file_bytes) {
   const Handle dataset(H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!dataset.valid()) fail(where, name, "is missing");
   const Handle type(H5Dget_type(dataset), H5Tclose);
-  const hsize_t n = length_of(dataset, where, name);
+  const hsize_t n = length_of(dataset, H5Tget_size(type), file_bytes, where, name);
   Column column;
   column.name = name;
   column.units = read_text_attribute(dataset, "units");

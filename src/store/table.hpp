@@ -1,6 +1,7 @@
 // Columns of a table as 1-D HDF5 datasets, each with its unit and what it means.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -26,8 +27,10 @@ struct Column {
 inline constexpr std::int64_t missing_int = INT64_MIN;
 
 // `where` is for messages: the file's path. Both throw StoreError with the dataset's name and HDF5's words.
+// Texts become UTF-8 without zero bytes: what is neither is written as '?'.
 void write_column(hid_t group, const Column& column, const std::string& where);
-Column read_column(hid_t group, const std::string& name, const std::string& where);
+// `file_bytes`: size of the file; a dataset that cannot come out of so few bytes is refused, not allocated.
+Column read_column(hid_t group, const std::string& name, const std::string& where, std::size_t file_bytes);
 
 // Names of the datasets or groups in a group, sorted.
 std::vector<std::string> names_in(hid_t group);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -17,13 +18,16 @@ class Verifier {
   explicit Verifier(const std::filesystem::path& store) : store_(store) {}
 
   std::vector<std::string> verify() {
+    // In the order in which a job writes them, last first: what a journal tells is in a segment by then, and
+    // a segment that is gone is in the file.
+    read_journals();
     const auto segments = segments_of(store_);
+    for (const auto& segment : segments) check_file(segment);
     const bool whole = std::filesystem::exists(store_);
     if (!whole && segments.empty()) problems_.push_back(store_.string() + ": there is no such store");
     if (whole) check_file(store_);
-    for (const auto& segment : segments) check_file(segment);
     check_damaged();
-    check_journals();
+    check_finished();
     return std::move(problems_);
   }
 
@@ -36,11 +40,11 @@ class Verifier {
           problems_.push_back(
               fmt::format("{}: run {} stands there more than once", path.string(), record.run_id));
         }
-        status_[record.run_id] = record.status;
+        runs_.insert(record.run_id);
         check_record(path, record);
       }
     } catch (const StoreError& e) {
-      problems_.push_back(e.what());
+      if (path == store_ || std::filesystem::exists(path)) problems_.push_back(e.what());
     }
   }
 
@@ -67,20 +71,30 @@ class Verifier {
     }
   }
 
-  // What a journal says was finished must be in the store.
-  void check_journals() {
+  void read_journals() {
     for (const auto& path : journals_in(store_folder(store_))) {
-      for (const JournalEvent& event : read_journal(path)) {
-        if (event.kind == "finished" && status_.count(event.run_id) == 0) {
-          problems_.push_back(
-              fmt::format("{}: run {} was finished, but its result is missing", path.string(), event.run_id));
+      try {
+        for (const JournalEvent& event : read_journal(path)) {
+          if (event.kind == "finished") finished_.emplace(event.run_id, path);
         }
+      } catch (const StoreError& e) {
+        if (std::filesystem::exists(path)) problems_.push_back(e.what());
       }
     }
   }
 
+  // What a journal says was finished must be in the store.
+  void check_finished() {
+    for (const auto& [run_id, path] : finished_) {
+      if (runs_.count(run_id) > 0) continue;
+      problems_.push_back(
+          fmt::format("{}: run {} was finished, but its result is missing", path.string(), run_id));
+    }
+  }
+
   std::filesystem::path store_;
-  std::map<std::string, RunStatus> status_;
+  std::map<std::string, std::filesystem::path> finished_;  // run_id, and the journal that says so
+  std::set<std::string> runs_;
   std::vector<std::string> problems_;
 };
 

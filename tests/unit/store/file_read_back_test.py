@@ -1,0 +1,119 @@
+"""A store that the program wrote, as readers in Python see it.
+
+  file_read_back_test.py [unittest options] PATH_OF_STORE_WRITER
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+import pandas as pd
+
+import hydrajob_analysis
+
+WRITER = None
+N_RUNS = 12
+
+
+class ReadBack(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.seed = random.randrange(2**31)
+        print("seed", cls.seed)
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.path = os.path.join(cls.folder.name, "x.h5")
+        records = os.path.join(cls.folder.name, "x.jsonl")
+        subprocess.run([WRITER, cls.path, records, str(cls.seed), str(N_RUNS)], check=True)
+        with open(records, encoding="utf-8") as file:
+            cls.records = [json.loads(line) for line in file]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_h5py_sees_the_schema(self):
+        with h5py.File(self.path) as file:
+            self.assertEqual(file.attrs["format"], b"hydrajob-store")
+            self.assertEqual(file.attrs["schema_version"], 1)
+            self.assertEqual(set(file), {"runs", "samples", "configs", "environments"})
+            datasets = []
+            file.visititems(lambda _, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
+            for dataset in datasets:
+                self.assertIn("units", dataset.attrs, dataset.name)
+                self.assertIn("long_name", dataset.attrs, dataset.name)
+                text = h5py.check_string_dtype(dataset.dtype)
+                if text is not None:
+                    self.assertEqual(text.encoding, "utf-8", dataset.name)
+                    self.assertIsNotNone(text.length, dataset.name)
+            self.assertTrue(h5py.h5ds.is_scale(file["runs/run"].id))
+            for name, column in file["runs"].items():
+                if name != "run":
+                    self.assertEqual(column.dims[0][0], file["runs/run"], name)
+
+    def test_pandas_gets_every_run_in_one_line(self):
+        with h5py.File(self.path) as file:
+            table = pd.DataFrame({name: column[:] for name, column in file["runs"].items()})
+        self.assertEqual(list(table["run"]), list(range(N_RUNS)))
+        self.assertEqual([i.decode() for i in table["run_id"]], [r["run_id"] for r in self.records])
+
+    def test_the_analysis_gets_what_was_written(self):
+        store = hydrajob_analysis.load(self.path)
+        self.assertEqual(len(store.runs), N_RUNS)
+        for (_, row), record in zip(store.runs.iterrows(), self.records):
+            for name in ("run_id", "attempt", "status", "reason", "convergence", "experiment", "group", "first_rank"):
+                self.assertEqual(row[name], record[name])
+            self.expect_values(row, "param.", record["parameters"])
+            self.expect_values(row, "", record["metrics"])
+
+    def expect_values(self, row, prefix, expected):
+        """The row's values under the prefix are these, and none more."""
+        columns = [c for c in row.index if c.startswith("param.")] if prefix else [c for c in row.index if c[0] == "m"]
+        for column in columns:
+            name = column[len(prefix):]
+            if name in expected:
+                self.assertEqual(row[column], expected[name], column)
+            else:
+                self.assertTrue(pd.isna(row[column]), column)
+        self.assertLessEqual({prefix + name for name in expected}, set(columns))
+
+    def test_the_analysis_gets_every_sample(self):
+        store = hydrajob_analysis.load(self.path)
+        for run, record in enumerate(self.records):
+            for series in record["samples"]:
+                samples = store.samples
+                mine = samples[(samples.run == run) & (samples.phase == series["phase"])
+                               & (samples.warmup == series["warmup"])]
+                for column in ("value", "rank", "iteration", "step"):
+                    np.testing.assert_array_equal(mine[column], series[column])
+        self.assertEqual(len(store.samples), sum(len(s["value"]) for r in self.records for s in r["samples"]))
+        self.assertEqual(set(store.samples.attrs["units"].values()), {"s"})
+
+    def test_xarray_knows_that_the_columns_belong_together(self):
+        try:
+            import xarray
+            import h5netcdf  # noqa: F401
+        except ImportError as missing:
+            self.skipTest(str(missing))
+        runs = xarray.open_dataset(self.path, group="runs", engine="h5netcdf")
+        self.assertEqual(dict(runs.sizes), {"run": N_RUNS})
+        self.assertEqual(list(runs["attempt"].values), [r["attempt"] for r in self.records])
+        self.assertEqual(runs["started_unix_s"].attrs["units"], "s")
+
+    @unittest.skipUnless(shutil.which("h5dump"), "h5dump is not installed")
+    def test_h5dump_prints_a_column(self):
+        text = subprocess.run(["h5dump", "-d", "/runs/status", self.path], check=True, capture_output=True).stdout
+        found = re.findall(rb'"([a-z_]+)(?:\\000)*"', text.split(b"ATTRIBUTE")[0])
+        self.assertEqual([status.decode() for status in found], [r["status"] for r in self.records])
+
+
+if __name__ == "__main__":
+    WRITER = sys.argv.pop()
+    unittest.main()
