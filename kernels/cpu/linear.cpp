@@ -44,8 +44,8 @@ std::unique_ptr<PackedWeight> CpuKernels::pack(const void* weight, WeightLayout 
   HostMemory widened;
   if (widen) {
     widened = HostMemory(static_cast<std::size_t>(in * out) * sizeof(float));
-    const bool by_out = layout == WeightLayout::out_in;
-    convert_to_f32(weight, static_cast<float*>(widened.data()), by_out ? out : in, by_out ? in : out);
+    convert_to_f32(weight, static_cast<float*>(widened.data()), out,
+                   in);  // in whichever layout: all elements
     weight = widened.data();
   }
   return std::make_unique<OneDnnWeight>(product, weight, layout, onednn_->engine, onednn_->stream);

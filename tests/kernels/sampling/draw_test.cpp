@@ -49,6 +49,7 @@ TEST_F(DrawTest, GreedyTakesTheLargestAndOfEqualOnesTheSmallestId) {
     EXPECT_EQ(draw(*kernels, one_row(equal, 5), {}), (Drawn{{2.5f}, {5}}));
     equal[132] = 3;
     EXPECT_EQ(draw(*kernels, one_row(equal, 5), {}), (Drawn{{3}, {137}}));
+    EXPECT_EQ(draw(*kernels, one_row(std::vector<float>(10000, 1.0f), 5), {}).id[0], 5);  // across threads
   }
 }
 
@@ -74,6 +75,18 @@ TEST_F(DrawTest, KeysBelowTheSmallestAreLeftOut) {
       rows.step[0] = step;
       const Drawn drawn = draw(*kernels, rows, at_temperature(5), &smallest);
       EXPECT_GE(rows.logits[static_cast<std::size_t>(drawn.id[0] - 17)], 2.0f);
+    }
+  }
+}
+
+TEST_F(DrawTest, TheSmallestKeyItselfIsKept) {
+  Rows rows = one_row({2, -1, 3, 1, 3, 0}, 0);
+  const std::uint32_t smallest = nucleus_key(3);
+  for (Kernels* kernels : both()) {
+    for (std::int32_t step = 0; step < 20; ++step) {
+      rows.step[0] = step;
+      const std::int32_t id = draw(*kernels, rows, at_temperature(9), &smallest).id[0];
+      EXPECT_TRUE(id == 2 || id == 4) << id;
     }
   }
 }
