@@ -3,18 +3,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 
 namespace hydrajob {
 namespace {
@@ -23,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto heartbeat_every = 5s;
-constexpr auto poll_every = 50ms;
+constexpr auto poll_every = 200ms;
 constexpr double stale_after_s = 60;
 
 std::string host_name() {
@@ -33,14 +36,16 @@ std::string host_name() {
 }
 
 // Clock ticks from boot to the process's start, field 22 of /proc/PID/stat: with the number it names a
-// process for good. Empty when there is no such process.
+// process for good. Empty when there is no such process, or it is dead and nobody has asked how it ended.
 std::string start_of(long pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   if (!std::getline(in, text)) return {};
   std::istringstream words(text.substr(text.rfind(')') + 2));  // the name may hold blanks
   std::string word;
-  for (int field = 3; field <= 22; ++field) words >> word;
+  words >> word;  // field 3, the state
+  if (word == "Z" || word == "X") return {};
+  for (int field = 4; field <= 22; ++field) words >> word;
   return word;
 }
 
@@ -83,13 +88,23 @@ std::string describe(const std::filesystem::path& path, const std::string& owner
                      age_s(path));
 }
 
+// On disk when it returns: after a loss of power an empty lease would name nobody. False sets errno.
+bool write_lasting(const std::string& path, const std::string& text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return false;
+  errno = ENOSPC;  // what a write cut short means
+  const bool written =
+      ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fdatasync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return written;
+}
+
 // Writes the lease under a name of its own and links it in place: the file is never seen half written.
 bool create_exclusively(const std::filesystem::path& path, const std::string& owner) {
   const std::string temporary = name_for(path, "new");
-  std::ofstream out(temporary, std::ios::trunc);
-  out << owner;
-  out.close();
-  if (!out) {
+  if (!write_lasting(temporary, owner)) {
     const int error = errno;
     ::unlink(temporary.c_str());
     throw StoreError(path.string() + ": cannot be written: " + std::strerror(error));
@@ -112,16 +127,39 @@ void remove_stale(const std::filesystem::path& path, const std::string& owner) {
   ::unlink(aside.c_str());
 }
 
+// Files beside the lease that name_for named, of processes that died before they removed them.
+void remove_litter(const std::filesystem::path& lease) {
+  std::vector<std::filesystem::path> litter;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(lease.parent_path(), none)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t pid_at = name.rfind('.') + 1;
+    if (!name.starts_with(lease.filename().string() + '.')) continue;
+    const bool mine = name.substr(0, pid_at).ends_with('.' + host_name() + '.');
+    if (mine && start_of(std::atol(name.c_str() + pid_at)).empty()) litter.push_back(entry.path());
+    if (!mine && age_s(entry.path()) > stale_after_s) litter.push_back(entry.path());
+  }
+  for (const auto& path : litter) std::filesystem::remove(path, none);
+}
+
 }  // namespace
 
 Lease::Lease(const std::filesystem::path& folder, double wait_s)
     : path_(folder / "lease"),
       owner_(fmt::format("{} {} {}\n", host_name(), ::getpid(), start_of(::getpid()))) {
   const auto give_up = Clock::now() + std::chrono::duration<double>(wait_s);
+  bool said = false;
   while (!take()) {
-    if (Clock::now() >= give_up) throw StoreError(describe(path_, read_text(path_)));
+    const bool over = Clock::now() >= give_up;
+    if (over || !said) {
+      const std::string holder = describe(path_, read_text(path_));
+      if (over) throw StoreError(holder);
+      log::info(fmt::format("{}; waiting up to {:.0f} s", holder, wait_s));
+      said = true;
+    }
     std::this_thread::sleep_for(poll_every);
   }
+  remove_litter(path_);
   heartbeat_ = std::thread([this] { beat(); });
 }
 
@@ -142,7 +180,8 @@ bool Lease::held() const {
 }
 
 bool Lease::take() {
-  if (create_exclusively(path_, owner_)) return true;
+  std::error_code none;
+  if (!std::filesystem::exists(path_, none) && create_exclusively(path_, owner_)) return true;
   const std::string owner = read_text(path_);
   if (stale(path_, owner)) {
     remove_stale(path_, owner);

@@ -27,38 +27,42 @@ constexpr hsize_t page = 4096;
 constexpr hsize_t head_bytes_per_tensor = 4096;  // generous: object header, attributes, link
 constexpr std::size_t block_bytes = 8 << 20;     // written at once, unless a checksum range is larger
 
-// The head of the file, by HDF5. Errors name `path`, which is the file's final place.
+// The head of the file, by HDF5. Errors name `path`, which is the file's final place. The file is closed
+// while the data is written: HDF5 crashes at the process's end over a file that it could not write and close.
 class Head {
  public:
   // Creates the file with every tensor's place in it, checksums still zero.
   Head(const std::filesystem::path& temporary, const std::filesystem::path& path,
        const Architecture& architecture, DType dtype)
-      : path_(path.string()),
+      : temporary_(temporary),
+        path_(path.string()),
         dtype_(dtype),
         tensors_(tensors_of(architecture)),
         architecture_(to_yaml(architecture)) {
     hdf5::silence_hdf5();
-    create_file(temporary);
-    for (const TensorInfo& tensor : tensors_) datasets_.push_back(create_tensor(tensor));
+    create_file();
+    for (const TensorInfo& tensor : tensors_) offsets_.push_back(H5Dget_offset(create_tensor(tensor)));
+    close();
   }
 
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   // Of a tensor's first byte in the file.
-  std::uint64_t offset(std::size_t tensor) const { return H5Dget_offset(datasets_[tensor]); }
+  std::uint64_t offset(std::size_t tensor) const { return offsets_[tensor]; }
 
   // range_checksums[i]: of the ranges of tensor i.
   void finish(const std::vector<std::vector<std::uint64_t>>& range_checksums) {
+    file_ = Handle(H5Fopen(temporary_.c_str(), H5F_ACC_RDWR, access()), H5Fclose);
+    check(static_cast<hid_t>(file_), "be opened");
+    group_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
     std::vector<std::uint64_t> checksums;
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       checksums.push_back(weights::tensor_checksum(range_checksums[i]));
-      numbers(datasets_[i], "checksums", range_checksums[i]);
-      text(datasets_[i], "checksum", hex(checksums.back()));
+      const Handle dataset(H5Dopen2(group_, tensors_[i].name.c_str(), H5P_DEFAULT), H5Dclose);
+      numbers(dataset, "checksums", range_checksums[i]);
+      text(dataset, "checksum", hex(checksums.back()));
     }
     text(file_, "digest", weights::model_digest(architecture_, dtype_, tensors_, checksums));
-    datasets_.clear();
-    group_.reset();
-    check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write its head");
-    check(file_.close(), "close it");
+    close();
   }
 
  private:
@@ -67,14 +71,24 @@ class Head {
     if (status < 0) throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, hdf5::hdf5_error()));
   }
 
-  void create_file(const std::filesystem::path& temporary) {
-    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  Handle access() const {
+    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
     H5Pset_alignment(access, page, page);
     H5Pset_meta_block_size(access, page + head_bytes_per_tensor * (tensors_.size() + 1));
     // Heads of this version carry checksums of their own: a damaged one is found, not misread.
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
     H5Pset_file_locking(access, false, true);
-    file_ = Handle(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
+    return access;
+  }
+
+  void close() {
+    group_.reset();
+    check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write its head");
+    check(file_.close(), "close it");
+  }
+
+  void create_file() {
+    file_ = Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access()), H5Fclose);
     check(static_cast<hid_t>(file_), "be created");
     text(file_, "format", weights::format_name);
     number(file_, "version", weights::format_version);
@@ -134,13 +148,14 @@ class Head {
     check(H5Awrite(attribute, memory_type, value), fmt::format("write attribute '{}'", name));
   }
 
+  std::filesystem::path temporary_;
   std::string path_;
   DType dtype_;
   std::vector<TensorInfo> tensors_;
   std::string architecture_;
+  std::vector<std::uint64_t> offsets_;  // as tensors_
   Handle file_;
   Handle group_;
-  std::vector<Handle> datasets_;  // as tensors_
 };
 
 // The data, into the places that the head has set aside.
@@ -198,10 +213,14 @@ class Data {
   std::vector<std::byte> block_;
 };
 
-void check_space(const std::filesystem::path& folder, const Architecture& architecture, DType dtype) {
+double data_bytes(const Architecture& architecture, DType dtype) {
   double bytes = 0;
   for (const TensorInfo& tensor : tensors_of(architecture))
     bytes += static_cast<double>(weights::bytes_of(tensor, dtype));
+  return bytes;
+}
+
+void check_space(const std::filesystem::path& folder, double bytes) {
   std::error_code error;
   const auto space = std::filesystem::space(folder, error);
   if (error) throw UsageError(folder.string() + ": " + error.message());
@@ -209,6 +228,15 @@ void check_space(const std::filesystem::path& folder, const Architecture& archit
     throw UsageError(fmt::format("{}: the model needs {}, {} are free", folder.string(), format_bytes(bytes),
                                  format_bytes(static_cast<double>(space.available))));
   }
+}
+
+// A file of that length can be made here: found out before HDF5 has anything open.
+void check_length(const std::filesystem::path& temporary, const std::filesystem::path& path, double bytes) {
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const bool fits = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0;
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!fits) throw UsageError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(error)));
 }
 
 std::filesystem::path prepare_folder(const std::filesystem::path& path) {
@@ -235,9 +263,11 @@ void write_temporary(const std::filesystem::path& temporary, const std::filesyst
 
 void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype) {
   const std::filesystem::path folder = prepare_folder(path);
-  check_space(folder, source.architecture(), dtype);
+  const double bytes = data_bytes(source.architecture(), dtype);
+  check_space(folder, bytes);
   const std::filesystem::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
   try {
+    check_length(temporary, path, bytes);
     write_temporary(temporary, path, source, dtype);
     publish_file(temporary, path);
   } catch (...) {

@@ -96,7 +96,7 @@ void Survivors::expect_resumable() const {
     if (committed != store.committed().end() && committed->second.attempt >= attempt) continue;
     const auto found = store.in_flight().find(run_id(number));
     ASSERT_NE(found, store.in_flight().end()) << "run " << number << " was started, and no journal knows";
-    EXPECT_EQ(found->second.attempt, attempt);
+    EXPECT_GE(found->second.attempt, attempt);  // a later start may have been told to the journal alone
     EXPECT_GE(found->second.crashes, 1);
   }
 }

@@ -249,6 +249,18 @@ class Sched(unittest.TestCase):
         self.assertEqual(self.output.count("prefx"), 1, self.output)
         self.assertFalse((self.folder / "results.h5").exists())
 
+    def test_waits_for_a_job_that_may_be_gone_and_takes_over(self):
+        if NP != 2:
+            self.skipTest("once is enough, it takes its time")
+        lease = self.folder / "results.h5.d" / "lease"
+        lease.parent.mkdir()
+        lease.write_text("elsewhere 1 1\n")
+        nearly_a_minute_ago = time.time() - 58
+        os.utime(lease, (nearly_a_minute_ago, nearly_a_minute_ago))
+        self.expect_code(self.run_probe(), 0)
+        self.assertIn("held by process 1 on elsewhere", self.output)
+        self.expect_all_ok(self.rows())
+
     def test_a_store_that_cannot_be_written_is_exit_code_3(self):
         (self.folder / "results.h5.d").write_text("in the way")
         self.expect_code(self.run_probe(), 3)
