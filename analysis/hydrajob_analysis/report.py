@@ -23,6 +23,8 @@ def main(arguments=None):
         sections = make_sections(store.runs)
         page = None if options.table else write_report(store, sections, options.output)
         print_tables(store, sections)
+        for line in store.waiting:
+            print(f"hydrajob-report: not in the report: {line}", file=sys.stderr)
         if page:
             print(f"\nReport: {page}")
     except StoreError as error:

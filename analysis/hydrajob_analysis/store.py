@@ -36,12 +36,15 @@ class Store:
     environments  one row an environment: store, text, and the text's JSON object flattened ("env.cpu.model")
     configs       one row a configuration: store, text
 
-    `runs.environment` and `runs.config` are indices into the last two.
+    waiting       a line for each store whose sweep is under way or was interrupted: what is not in the file yet
+
+    `runs.environment` and `runs.config` are indices into `environments` and `configs`.
     """
 
     def __init__(self, files):
         self._files = files
         self.paths = [file.path for file in files]
+        self.waiting = [line for line in (file.waiting() for file in files) if line]
         self.environments = _concatenate([file.texts("environments") for file in files])
         self.environments = _flatten_environments(self.environments)
         self.configs = _concatenate([file.texts("configs") for file in files])
@@ -142,7 +145,8 @@ class _StoreFile:
 
     def _open(self):
         if not os.path.exists(self.path):
-            raise StoreError(f"{self.path}: no such file{self._waiting()}")
+            waiting = self.waiting()
+            raise StoreError(f"{self.path}: no such file{'; ' if waiting else ''}{waiting}")
         try:
             try:
                 # No lock: a store is replaced as a whole, never changed, and some file systems have no locks.
@@ -152,12 +156,12 @@ class _StoreFile:
         except OSError as error:
             raise StoreError(f"{self.path}: not a readable HDF5 file ({error})") from error
 
-    def _waiting(self):
-        """Where a sweep was interrupted before the one file was built: what there is and how to get it."""
+    def waiting(self):
+        """Where a sweep is under way or was interrupted: how many runs are not in the file yet and how to get them."""
         segments = glob.glob(os.path.join(glob.escape(self.path + ".d"), "segments", "*.h5"))
         if not segments:
             return ""
-        return (f"; {len(segments)} finished runs wait in {self.path}.d: start the same experiment again, or "
+        return (f"{len(segments)} finished runs wait in {self.path}.d: start the same experiment again, or "
                 f"hydrajob store merge {self.path} -o FILE")
 
     def _length(self, file, group, column):

@@ -95,6 +95,16 @@ class Report(StoreTest):
         self.assertEqual((code, errors), (0, ""))
         self.assertEqual(output, TABLE)
 
+    def test_runs_that_are_not_in_the_file_yet_are_said(self):
+        path = self.write_quick()
+        segments = self.folder / (Path(path).name + ".d") / "segments"
+        segments.mkdir(parents=True)
+        (segments / "a-1.h5").touch()
+        code, output, errors = self.run_main(path, "--table")
+
+        self.assertEqual((code, output), (0, TABLE))
+        self.assertIn("not in the report: 1 finished runs wait in", errors)
+
     def test_page_is_whole_and_fetches_nothing(self):
         code, output, _ = self.run_main(self.write_quick(), "-o", self.folder / "out")
         page = Outside((self.folder / "out/report.html").read_text("utf-8"))
