@@ -128,7 +128,9 @@ for launcher in mpirun srun; do
   scancel --batch --signal=USR2 "$job"
   wait_for "$job" 60 PENDING
   grep -q "stopping: SIGUSR2" "$job.out" || fail "job $job did not stop for the warning"
-  # Slurm holds a requeued job back for two minutes.
+  # Slurm holds a requeued job back for two minutes. A start in the second in which the first one ended would be taken
+  # for that one, which is revoked ("already killed, do not launch").
+  sleep 3
   scontrol update "JobId=$job" StartTime=now
   wait_for "$job" 240 COMPLETED FAILED CANCELLED TIMEOUT
   [ "$(state "$job")" = COMPLETED ] || fail "job $job under $launcher: $(state "$job")"
