@@ -4,20 +4,23 @@
 #
 #   hj_code_digest(<target>)    gives the target "build_info.hpp"
 #
-# Called as a script (cmake -P) it writes the header: SOURCE_DIR, OUTPUT.
+# Called as a script (cmake -P) it writes the header: SOURCE_DIR, OUTPUT, FLAGS.
 
-set(HJ_DIGEST_FOLDERS kernels src/comm src/device src/engine src/timing src/workload)
+# The numbers, the values of random weights, and what `auto` chooses.
+set(HJ_DIGEST_FOLDERS kernels src/comm src/device src/engine src/timing src/weights src/workload)
+set(HJ_DIGEST_FILES src/base/bf16.hpp src/base/philox.hpp src/grid/cost_model.cpp src/grid/cost_model.hpp)
 set(HJ_CODE_DIGEST_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 
-function(hj_source_digest source_dir result)
-  set(files)
+# `flags`: of the compiler. A result of a debug build is none of a release build.
+function(hj_source_digest source_dir flags result)
+  set(files ${HJ_DIGEST_FILES})
   foreach(folder ${HJ_DIGEST_FOLDERS})
     file(GLOB_RECURSE found RELATIVE ${source_dir} ${source_dir}/${folder}/*.cpp ${source_dir}/${folder}/*.hpp
          ${source_dir}/${folder}/*.cu ${source_dir}/${folder}/*.cuh)
     list(APPEND files ${found})
   endforeach()
   list(SORT files)
-  set(listing "")
+  set(listing "${flags}\n")
   foreach(file ${files})
     file(SHA256 ${source_dir}/${file} digest)
     string(APPEND listing "${digest}  ${file}\n")
@@ -37,8 +40,8 @@ function(hj_git source_dir result)
   set(${result} "${text}" PARENT_SCOPE)
 endfunction()
 
-function(hj_write_build_info source_dir output)
-  hj_source_digest(${source_dir} digest)
+function(hj_write_build_info source_dir flags output)
+  hj_source_digest(${source_dir} "${flags}" digest)
   hj_git(${source_dir} commit rev-parse HEAD)
   hj_git(${source_dir} changes status --porcelain --untracked-files=no)
   set(changed false)
@@ -63,18 +66,22 @@ endfunction()
 function(hj_code_digest target)
   set(folder ${CMAKE_BINARY_DIR}/generated)
   set(output ${folder}/build_info.hpp)
-  add_custom_target(hj_build_info BYPRODUCTS ${output}
-    COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${PROJECT_SOURCE_DIR} -DOUTPUT=${output} -P ${HJ_CODE_DIGEST_SCRIPT}
-    COMMENT "Digest of the sources that shape a result")
-  add_dependencies(${target} hj_build_info)
-  target_include_directories(${target} PRIVATE ${folder})
   string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
   string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" flags)
+  if(HJ_SANITIZE)
+    string(APPEND flags " sanitized")
+  endif()
+  add_custom_target(hj_build_info BYPRODUCTS ${output}
+    COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${PROJECT_SOURCE_DIR} -DOUTPUT=${output} "-DFLAGS=${flags}"
+            -P ${HJ_CODE_DIGEST_SCRIPT}
+    COMMENT "Digest of the sources that shape a result" VERBATIM)
+  add_dependencies(${target} hj_build_info)
+  target_include_directories(${target} PRIVATE ${folder})
   target_compile_definitions(${target} PRIVATE
     HJ_VERSION="${PROJECT_VERSION}" HJ_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
     HJ_FLAGS="${flags}" HJ_BUILD_TYPE="${CMAKE_BUILD_TYPE}" HJ_HDF5_VERSION="${HDF5_VERSION}")
 endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
-  hj_write_build_info(${SOURCE_DIR} ${OUTPUT})
+  hj_write_build_info(${SOURCE_DIR} "${FLAGS}" ${OUTPUT})
 endif()

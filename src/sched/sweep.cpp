@@ -14,14 +14,11 @@
 #include "sched/progress.hpp"
 #include "sched/provenance.hpp"
 #include "sched/stop.hpp"
+#include "store/lease.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
 namespace {
-
-// A job that was killed may still be going when it is started again: mpirun returns before its ranks are
-// gone.
-constexpr double longest_wait_for_store_s = 20;
 
 std::string digest_of_weights(const std::string& path) {
   return open_model_file(path, 1)->digest();
@@ -34,7 +31,7 @@ Architecture architecture_of_weights(const std::string& path) {
 class Head {
  public:
   Head(Communicator& world, const Peers& peers, const SweepContext& sweep, const SweepOptions& options)
-      : store_(sweep.store, longest_wait_for_store_s),
+      : store_(sweep.store, Lease::sure_wait_s),
         ledger_(store_, sweep.plan,
                 {sweep.store, options.rerun_failed, sweep.config_text, sweep.environment}),
         progress_(sweep.plan, static_cast<std::int64_t>(ledger_.pending().size()), progress_style()),

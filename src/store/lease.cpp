@@ -18,6 +18,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/process.hpp"
 
 namespace hydrajob {
 namespace {
@@ -28,35 +29,31 @@ using namespace std::chrono_literals;
 constexpr auto heartbeat_every = 5s;
 constexpr auto poll_every = 200ms;
 constexpr double stale_after_s = 60;
-
-std::string host_name() {
-  char name[256] = "unknown";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
-// Clock ticks from boot to the process's start, field 22 of /proc/PID/stat: with the number it names a
-// process for good. Empty when there is no such process, or it is dead and nobody has asked how it ended.
-std::string start_of(long pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  if (!std::getline(in, text)) return {};
-  std::istringstream words(text.substr(text.rfind(')') + 2));  // the name may hold blanks
-  std::string word;
-  words >> word;  // field 3, the state
-  if (word == "Z" || word == "X") return {};
-  for (int field = 4; field <= 22; ++field) words >> word;
-  return word;
-}
+static_assert(Lease::sure_wait_s > stale_after_s + 2 * heartbeat_every.count());
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
+// "<path>.<what>.<space>.<pid>": no other process's.
 std::string name_for(const std::filesystem::path& path, const char* what) {
-  return fmt::format("{}.{}.{}.{}", path.string(), what, host_name(), ::getpid());
+  return fmt::format("{}.{}.{}.{}", path.string(), what, process_space(), ::getpid());
 }
+
+// What a lease says: "<space> <pid> <start>\n", as base/process.hpp names them.
+struct Owner {
+  std::string space, start;
+  long pid = 0;
+  bool whole = false;
+
+  explicit Owner(const std::string& text) {
+    std::istringstream words(text);
+    whole = static_cast<bool>(words >> space >> pid >> start);
+  }
+  std::string host() const { return space.substr(0, space.rfind('.')); }
+  bool in_sight() const { return whole && space == process_space(); }
+};
 
 // Time since the last heartbeat by the file system's own clock: a file server's may differ from this host's.
 double age_s(const std::filesystem::path& path) {
@@ -71,26 +68,19 @@ double age_s(const std::filesystem::path& path) {
   return std::difftime(now.st_mtime, beat.st_mtime);
 }
 
-bool stale(const std::filesystem::path& path, const std::string& owner) {
-  std::istringstream words(owner);
-  std::string host, start;
-  long pid = 0;
-  if (!(words >> host >> pid >> start)) return age_s(path) > stale_after_s;  // being written, or torn
-  if (host == host_name()) return start_of(pid) != start;
-  return age_s(path) > stale_after_s;
+bool stale(const std::filesystem::path& path, const Owner& owner) {
+  if (owner.in_sight()) return process_start(owner.pid) != owner.start;
+  return age_s(path) > stale_after_s;  // out of sight, or torn
 }
 
-std::string describe(const std::filesystem::path& path, const std::string& owner) {
-  std::istringstream words(owner);
-  std::string host, pid;
-  words >> host >> pid;
-  return fmt::format("{}: held by process {} on {}, last seen {:.0f} s ago", path.string(), pid, host,
-                     age_s(path));
+std::string describe(const std::filesystem::path& path, const Owner& owner) {
+  return fmt::format("{}: held by process {} on {}, last seen {:.0f} s ago", path.string(), owner.pid,
+                     owner.host(), age_s(path));
 }
 
 // On disk when it returns: after a loss of power an empty lease would name nobody. False sets errno.
-bool write_lasting(const std::string& path, const std::string& text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+bool write_lasting(const std::string& path, const std::string& text, int flags) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (fd < 0) return false;
   errno = ENOSPC;  // what a write cut short means
   const bool written =
@@ -101,10 +91,17 @@ bool write_lasting(const std::string& path, const std::string& text) {
   return written;
 }
 
+// Where the file system has no hard links. A half-written lease is taken for one of somebody out of sight.
+bool create_in_place(const std::filesystem::path& path, const std::string& owner) {
+  if (write_lasting(path, owner, O_EXCL)) return true;
+  if (errno == EEXIST) return false;
+  throw StoreError(path.string() + ": cannot be created: " + std::strerror(errno));
+}
+
 // Writes the lease under a name of its own and links it in place: the file is never seen half written.
 bool create_exclusively(const std::filesystem::path& path, const std::string& owner) {
   const std::string temporary = name_for(path, "new");
-  if (!write_lasting(temporary, owner)) {
+  if (!write_lasting(temporary, owner, O_TRUNC)) {
     const int error = errno;
     ::unlink(temporary.c_str());
     throw StoreError(path.string() + ": cannot be written: " + std::strerror(error));
@@ -114,6 +111,7 @@ bool create_exclusively(const std::filesystem::path& path, const std::string& ow
   ::unlink(temporary.c_str());
   if (rc == 0) return true;
   if (error == EEXIST) return false;
+  if (error == EPERM || error == EOPNOTSUPP || error == ENOSYS) return create_in_place(path, owner);
   throw StoreError(path.string() + ": cannot be created: " + std::strerror(error));
 }
 
@@ -131,13 +129,16 @@ void remove_stale(const std::filesystem::path& path, const std::string& owner) {
 void remove_litter(const std::filesystem::path& lease) {
   std::vector<std::filesystem::path> litter;
   std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(lease.parent_path(), none)) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t pid_at = name.rfind('.') + 1;
+  const std::string mine = fmt::format(".{}.", process_space());
+  for (std::filesystem::directory_iterator at(lease.parent_path(), none), end; at != end;
+       at.increment(none)) {
+    const std::string name = at->path().filename().string();
     if (!name.starts_with(lease.filename().string() + '.')) continue;
-    const bool mine = name.substr(0, pid_at).ends_with('.' + host_name() + '.');
-    if (mine && start_of(std::atol(name.c_str() + pid_at)).empty()) litter.push_back(entry.path());
-    if (!mine && age_s(entry.path()) > stale_after_s) litter.push_back(entry.path());
+    const std::size_t pid_at = name.rfind('.') + 1;
+    const bool in_sight = name.substr(0, pid_at).ends_with(mine);
+    const bool dead = in_sight ? process_start(std::atol(name.c_str() + pid_at)).empty()
+                               : age_s(at->path()) > stale_after_s;
+    if (dead) litter.push_back(at->path());
   }
   for (const auto& path : litter) std::filesystem::remove(path, none);
 }
@@ -146,13 +147,13 @@ void remove_litter(const std::filesystem::path& lease) {
 
 Lease::Lease(const std::filesystem::path& folder, double wait_s)
     : path_(folder / "lease"),
-      owner_(fmt::format("{} {} {}\n", host_name(), ::getpid(), start_of(::getpid()))) {
+      owner_(fmt::format("{} {} {}\n", process_space(), ::getpid(), process_start(::getpid()))) {
   const auto give_up = Clock::now() + std::chrono::duration<double>(wait_s);
   bool said = false;
   while (!take()) {
     const bool over = Clock::now() >= give_up;
     if (over || !said) {
-      const std::string holder = describe(path_, read_text(path_));
+      const std::string holder = describe(path_, Owner(read_text(path_)));
       if (over) throw StoreError(holder);
       log::info(fmt::format("{}; waiting up to {:.0f} s", holder, wait_s));
       said = true;
@@ -183,7 +184,7 @@ bool Lease::take() {
   std::error_code none;
   if (!std::filesystem::exists(path_, none) && create_exclusively(path_, owner_)) return true;
   const std::string owner = read_text(path_);
-  if (stale(path_, owner)) {
+  if (stale(path_, Owner(owner))) {
     remove_stale(path_, owner);
     return create_exclusively(path_, owner_);
   }
@@ -194,7 +195,11 @@ void Lease::beat() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, heartbeat_every, [this] { return ending_; })) {
     try {
-      if (held()) ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+      if (held()) {
+        ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+      } else {
+        lost_ = true;
+      }
     } catch (const StoreError&) {
       // The folder is gone or full: compact() finds out and says so.
     }

@@ -19,7 +19,7 @@ constexpr std::string_view mark = "hydrajob-digest ";  // then 16 hexadecimal ch
 constexpr std::size_t seal_bytes = 32;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what, int error) {
-  throw StoreError(path.string() + ": cannot be " + what + ": " + std::strerror(error));
+  throw StoreIoError(path.string() + ": cannot be " + what + ": " + std::strerror(error));
 }
 
 class Descriptor {

@@ -6,13 +6,21 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/error.hpp"
+
 namespace hydrajob {
 
-// Writes `content` and its digest; overwrites. Not fsynced. Throws StoreError with the system's words.
+// The system could not do it: nothing is known of the file's content.
+class StoreIoError : public StoreError {
+ public:
+  using StoreError::StoreError;
+};
+
+// Writes `content` and its digest; overwrites. Not fsynced. Throws StoreIoError with the system's words.
 void write_sealed(const std::filesystem::path& path, const std::vector<char>& content);
 
 // The content without its digest. A file without one is taken as it is: another program changed it, or wrote
-// it. Throws StoreError when it cannot be read, or the digest is another.
+// it. Throws StoreIoError when it cannot be read, StoreError when the digest is another.
 std::vector<char> read_sealed(const std::filesystem::path& path);
 
 // Creates a folder and those above it that are missing, and makes their names last through a loss of power.

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -17,6 +20,14 @@
 
 namespace hydrajob {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr int most_looks = 5;
+constexpr auto between_looks = 1s;
+constexpr std::size_t runs_to_checkpoint = 500;
+constexpr auto time_to_checkpoint = 10min;
 
 std::filesystem::path make_folder(const std::filesystem::path& store) {
   make_lasting_folder(segment_folder(store));
@@ -47,7 +58,11 @@ class Store::Impl {
       : path_(path), lease_(make_folder(path), wait_s), journal_(store_folder(path) / journal_name()) {
     remove_leftovers();
     if (std::filesystem::exists(path_)) note(read_run_heads(path_));
-    for_each_segment([this](const auto& segment) { note(read_run_heads(segment)); });
+    for_each_segment([this](const auto& segment) {
+      const auto heads = read_run_heads(segment);
+      note(heads);
+      for (const RunHead& head : heads) unmerged_.insert(head.run_id);
+    });
     replay_journals();
     journal_.append({"opened", "", 0, path_.string()});
   }
@@ -55,27 +70,40 @@ class Store::Impl {
   const std::map<std::string, CommittedRun>& committed() const { return committed_; }
   const std::map<std::string, InFlightRun>& in_flight() const { return in_flight_; }
 
-  void append(const JournalEvent& event) { journal_.append(event); }
+  void append(const JournalEvent& event) {
+    const std::lock_guard lock(mutex_);
+    journal_.append(event);
+  }
+
+  void started(const std::string& run_id, std::int32_t attempt, std::int32_t group) {
+    const std::lock_guard lock(mutex_);
+    // Before hours are spent on what compact() would have to leave to the other.
+    if (lease_.lost()) fail_taken_over();
+    journal_.append({"started", run_id, attempt, "group " + std::to_string(group)});
+  }
 
   void finished(const std::string& run_id, std::int32_t attempt, RunStatus status) {
+    const std::lock_guard lock(mutex_);
     journal_.append({"finished", run_id, attempt, to_string(status)});
     note({{run_id, attempt, status}});
+    unmerged_.insert(run_id);
     in_flight_.erase(run_id);
   }
 
   void compact() {
-    std::vector<RunRecord> fresh;
-    const auto segments = for_each_segment([&fresh](const auto& segment) {
-      for (RunRecord& record : read_store_file(segment)) fresh.push_back(std::move(record));
-    });
-    if (segments.empty()) return;
-    std::vector<RunRecord> records;
-    if (std::filesystem::exists(path_)) records = read_store_file(path_);
-    append_by_start(records, std::move(fresh));
-    replace_file(preferred_attempts(std::move(records)));
-    std::error_code none;  // a segment that stays is absorbed once more, by the next compaction
-    for (const auto& segment : segments) std::filesystem::remove(segment, none);
+    const std::lock_guard lock(mutex_);
+    merge_segments();
     remove_old_journals();
+    compacted_ = Clock::now();
+  }
+
+  void checkpoint() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (unmerged_.empty()) return;
+      if (unmerged_.size() < runs_to_checkpoint && Clock::now() - compacted_ < time_to_checkpoint) return;
+    }
+    compact();
   }
 
  private:
@@ -89,6 +117,38 @@ class Store::Impl {
     }
   }
 
+  void merge_segments() {
+    std::vector<RunRecord> fresh;
+    const auto segments = read_unmerged(fresh);
+    if (segments.empty()) return;
+    std::vector<RunRecord> records;
+    if (std::filesystem::exists(path_)) records = read_store_file(path_);
+    append_by_start(records, std::move(fresh));
+    replace_file(preferred_attempts(std::move(records)));
+    unmerged_.clear();
+    std::error_code none;  // a segment that stays is absorbed once more, by the next compaction
+    for (const auto& segment : segments) std::filesystem::remove(segment, none);
+  }
+
+  // All segments, and what is in them. A run that was committed must be there: a network file system may show
+  // a file that another node renamed only some seconds later.
+  std::vector<std::filesystem::path> read_unmerged(std::vector<RunRecord>& records) const {
+    for (int look = 1;; ++look) {
+      records.clear();
+      const auto segments = for_each_segment([&](const auto& segment) {
+        for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
+      });
+      std::set<std::string> missing = unmerged_;
+      for (const RunRecord& record : records) missing.erase(record.run_id);
+      if (missing.empty()) return segments;
+      if (look == most_looks) {
+        throw StoreError(fmt::format("{}: {} committed runs are missing, {} among them; the old store stays",
+                                     segment_folder(path_).string(), missing.size(), *missing.begin()));
+      }
+      std::this_thread::sleep_for(between_looks);
+    }
+  }
+
   // Reads every segment; returns those that can be read. A damaged one is moved aside, said, and left for a
   // person: it is never deleted.
   template <class Read>
@@ -98,6 +158,8 @@ class Store::Impl {
       try {
         read(segment);
         usable.push_back(segment);
+      } catch (const StoreIoError&) {
+        throw;  // no memory, no descriptors, a disk that fails: the segment may be as good as ever
       } catch (const StoreError& e) {
         move_aside(segment, e.what());
       }
@@ -105,11 +167,17 @@ class Store::Impl {
     return usable;
   }
 
+  static std::filesystem::path unused_name(const std::filesystem::path& wanted) {
+    std::filesystem::path name = wanted;
+    for (int i = 2; std::filesystem::exists(name); ++i) name = wanted.string() + '.' + std::to_string(i);
+    return name;
+  }
+
   void move_aside(const std::filesystem::path& segment, const char* why) const {
     const auto aside = store_folder(path_) / "damaged";
     std::error_code error;
     std::filesystem::create_directories(aside, error);
-    if (!error) std::filesystem::rename(segment, aside / segment.filename(), error);
+    if (!error) std::filesystem::rename(segment, unused_name(aside / segment.filename()), error);
     if (error)
       throw StoreError(fmt::format("{}; cannot be moved to {}: {}", why, aside.string(), error.message()));
     log::warning(fmt::format("{}; moved to {}", why, aside.string()));
@@ -150,6 +218,10 @@ class Store::Impl {
     }
   }
 
+  [[noreturn]] void fail_taken_over() const {
+    throw StoreError(path_.string() + ": another job has taken the store over");
+  }
+
   void replace_file(const std::vector<RunRecord>& records) {
     const std::filesystem::path temporary = path_.string() + ".tmp." + std::to_string(::getpid());
     std::error_code none;
@@ -158,7 +230,7 @@ class Store::Impl {
       if (!same_runs(records, read_run_heads(temporary))) {
         throw StoreError(temporary.string() + ": does not read back as it was written; the old store stays");
       }
-      if (!lease_.held()) throw StoreError(path_.string() + ": another job has taken the store over");
+      if (!lease_.held()) fail_taken_over();
       publish_file(temporary, path_);
     } catch (...) {
       std::filesystem::remove(temporary, none);
@@ -179,6 +251,9 @@ class Store::Impl {
   Journal journal_;
   std::map<std::string, CommittedRun> committed_;
   std::map<std::string, InFlightRun> in_flight_;
+  std::set<std::string> unmerged_;  // committed, and not in the file yet
+  Clock::time_point compacted_ = Clock::now();
+  mutable std::mutex mutex_;  // everything above, once the constructor is done
 };
 
 Store::Store(const std::filesystem::path& path, double wait_s)
@@ -193,7 +268,7 @@ const std::map<std::string, InFlightRun>& Store::in_flight() const {
 }
 
 void Store::started(const std::string& run_id, std::int32_t attempt, std::int32_t group) {
-  impl_->append({"started", run_id, attempt, "group " + std::to_string(group)});
+  impl_->started(run_id, attempt, group);
 }
 void Store::finished(const std::string& run_id, std::int32_t attempt, RunStatus status) {
   impl_->finished(run_id, attempt, status);
@@ -206,6 +281,9 @@ void Store::event(const std::string& text) {
 }
 void Store::compact() {
   impl_->compact();
+}
+void Store::checkpoint() {
+  impl_->checkpoint();
 }
 
 }  // namespace hydrajob

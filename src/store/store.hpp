@@ -32,6 +32,8 @@ struct InFlightRun {
 // StoreError.
 void commit_segment(const std::filesystem::path& store, const RunRecord& record);
 
+// Journal events may come from another thread than the rest. compact(), checkpoint() and commit_segment() use
+// HDF5, which is for one thread of a process at a time.
 class Store {
  public:
   // Takes the store for this job, waiting up to `wait_s` for another job's lease to end or go stale, and
@@ -56,6 +58,10 @@ class Store {
   // then the segments in it are deleted. Nothing to absorb: does nothing. Throws StoreError; the old file and
   // the segments stay.
   void compact();
+
+  // compact(), where many runs have gathered since the last time or it is long ago: a sweep of days leaves
+  // neither 100,000 segments nor an old file.
+  void checkpoint();
 
  private:
   class Impl;

@@ -18,19 +18,22 @@ class CodeDigest(unittest.TestCase):
         self.write("src/engine/a.cpp", "int a;")
         self.write("kernels/cpu/b.cpp", "int b;")
         self.write("src/store/c.cpp", "int c;")
+        for name in ("base/bf16.hpp", "base/philox.hpp", "grid/cost_model.cpp", "grid/cost_model.hpp"):
+            self.write("src/" + name, "")
 
     def write(self, name, text):
         path = self.tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def header(self):
+    def header(self, flags="-O3"):
         output = self.tree / "build_info.hpp"
-        subprocess.run([CMAKE, f"-DSOURCE_DIR={self.tree}", f"-DOUTPUT={output}", "-P", SCRIPT], check=True)
+        subprocess.run([CMAKE, f"-DSOURCE_DIR={self.tree}", f"-DOUTPUT={output}", f"-DFLAGS={flags}", "-P", SCRIPT],
+                       check=True)
         return output
 
-    def digest(self):
-        return re.search(r'code_digest\[\] = "([0-9a-f]{32})"', self.header().read_text()).group(1)
+    def digest(self, flags="-O3"):
+        return re.search(r'code_digest\[\] = "([0-9a-f]{32})"', self.header(flags).read_text()).group(1)
 
     def test_same_sources_same_digest_and_an_untouched_header(self):
         first = self.digest()
@@ -42,6 +45,16 @@ class CodeDigest(unittest.TestCase):
         first = self.digest()
         self.write("kernels/cpu/b.cpp", "int b = 1;")
         self.assertNotEqual(self.digest(), first)
+
+    def test_the_values_of_weights_and_the_choice_of_auto_change_it(self):
+        digests = {self.digest()}
+        for name in ("weights/random_weights.cpp", "base/philox.hpp", "grid/cost_model.cpp"):
+            self.write("src/" + name, "int d;")
+            digests.add(self.digest())
+        self.assertEqual(len(digests), 4)
+
+    def test_other_flags_change_it(self):
+        self.assertNotEqual(self.digest(), self.digest("-O0 -g sanitized"))
 
     def test_a_new_and_a_renamed_source_change_it(self):
         first = self.digest()

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "base/process.hpp"
 #include "unit/base/temporary_folder.hpp"
 
 namespace hydrajob {
@@ -36,12 +37,6 @@ class LeaseTest : public ::testing::Test {
     times[1].tv_sec -= age.count();
     times[0] = times[1];
     ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), times, 0), 0);
-  }
-
-  static std::string host() {
-    char name[256] = {};
-    ::gethostname(name, sizeof name - 1);
-    return name;
   }
 
   bool can_be_taken() const {
@@ -84,7 +79,7 @@ TEST_F(LeaseTest, the_second_is_told_who_holds_it) {
   } catch (const StoreError& e) {
     const std::string message = e.what();
     EXPECT_NE(message.find(path_.string()), std::string::npos) << message;
-    EXPECT_NE(message.find("process " + std::to_string(::getpid()) + " on " + host()), std::string::npos)
+    EXPECT_NE(message.find("process " + std::to_string(::getpid()) + " on " + host_name()), std::string::npos)
         << message;
   }
   EXPECT_TRUE(lease.held());
@@ -120,7 +115,7 @@ TEST_F(LeaseTest, of_a_dead_process_that_nobody_has_waited_for_too) {
 }
 
 TEST_F(LeaseTest, of_a_process_whose_number_another_has_now) {
-  leave(host() + ' ' + std::to_string(::getpid()) + " 1\n");
+  leave(process_space() + ' ' + std::to_string(::getpid()) + " 1\n");
   EXPECT_TRUE(can_be_taken());
 }
 
@@ -128,6 +123,14 @@ TEST_F(LeaseTest, of_another_host_lives_as_long_as_it_is_touched) {
   leave("elsewhere 1 1\n", 50s);
   EXPECT_FALSE(can_be_taken());
   leave("elsewhere 1 1\n", 70s);
+  EXPECT_TRUE(can_be_taken());
+}
+
+// A container may have this host's name and processes that cannot be seen from here.
+TEST_F(LeaseTest, of_another_container_on_this_host_lives_too) {
+  leave(host_name() + ".1 999999999 1\n", 50s);
+  EXPECT_FALSE(can_be_taken());
+  leave(host_name() + ".1 999999999 1\n", 70s);
   EXPECT_TRUE(can_be_taken());
 }
 
@@ -161,7 +164,8 @@ TEST_F(LeaseTest, clears_what_dead_processes_left_beside_it) {
   if (child == 0) ::_exit(0);
   ::waitpid(child, nullptr, 0);
   const auto beside = [&](const char* what, pid_t pid) {
-    return folder_.path() / (std::string("lease.") + what + '.' + host() + '.' + std::to_string(pid));
+    return folder_.path() /
+           (std::string("lease.") + what + '.' + process_space() + '.' + std::to_string(pid));
   };
   std::ofstream(beside("new", child)) << "x";
   std::ofstream(beside("stale", child)) << "x";
@@ -176,7 +180,7 @@ TEST_F(LeaseTest, clears_what_dead_processes_left_beside_it) {
 TEST_F(LeaseTest, one_of_many_takes_a_stale_one) {
   constexpr int n_processes = 8;
   for (int round = 0; round < 20; ++round) {
-    leave(host() + ' ' + std::to_string(::getpid()) + " 1\n");
+    leave(process_space() + ' ' + std::to_string(::getpid()) + " 1\n");
     std::vector<pid_t> children;
     for (int i = 0; i < n_processes; ++i) {
       const pid_t child = ::fork();

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 #include <sys/stat.h>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -185,6 +186,56 @@ TEST_F(StoreTest, a_job_that_lost_its_lease_replaces_nothing) {
   EXPECT_EQ(segments_of(path_).size(), 1U);
   for (const auto& entry : fs::directory_iterator(path_.parent_path()))
     EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos) << entry.path();
+}
+
+TEST_F(StoreTest, a_committed_run_that_is_nowhere_stops_compaction) {
+  Store store(path_);
+  commit_segment(path_, small_record(a, 1));
+  store.finished(a, 1, RunStatus::ok);
+  store.compact();
+  const ino_t before = inode();
+  commit_segment(path_, small_record(b, 1));
+  store.finished(b, 1, RunStatus::ok);
+  commit_segment(path_, small_record(c, 1));
+  store.finished(c, 1, RunStatus::ok);
+  fs::remove(segment_folder(path_) / (b + "-1.h5"));
+  try {
+    store.compact();
+    FAIL() << "a run was left out, and nobody told";
+  } catch (const StoreError& e) {
+    EXPECT_NE(std::string(e.what()).find(b), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(inode(), before);
+  EXPECT_EQ(segments_of(path_).size(), 1U);
+}
+
+TEST_F(StoreTest, a_segment_that_is_seen_late_is_waited_for) {
+  Store store(path_);
+  commit_segment(path_, small_record(a, 1));
+  store.finished(a, 1, RunStatus::ok);
+  const fs::path segment = segment_folder(path_) / (a + "-1.h5"), aside = folder_.path() / "aside";
+  fs::rename(segment, aside);
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    fs::rename(aside, segment);
+  });
+  EXPECT_NO_THROW(store.compact());
+  other.join();
+  EXPECT_EQ(read_store_file(path_).size(), 1U);
+}
+
+TEST_F(StoreTest, checkpoints_are_for_many_runs) {
+  Store store(path_);
+  for (int i = 0; i < 500; ++i) {
+    store.checkpoint();
+    ASSERT_FALSE(fs::exists(path_)) << i;
+    const RunRecord record = small_record(std::string(29, 'a') + std::to_string(100 + i), 1);
+    commit_segment(path_, record);
+    store.finished(record.run_id, 1, RunStatus::ok);
+  }
+  store.checkpoint();
+  EXPECT_EQ(read_store_file(path_).size(), 500U);
+  EXPECT_TRUE(segments_of(path_).empty());
 }
 
 TEST_F(StoreTest, two_jobs_do_not_write_at_once) {
