@@ -44,15 +44,4 @@ void publish_file(const std::filesystem::path& temporary, const std::filesystem:
   sync_path(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
-  const std::filesystem::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
-  {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    out.write(text.data(), static_cast<std::streamsize>(text.size()));
-    out.flush();
-    if (!out) fail("write", temporary);
-  }
-  publish_file(temporary, path);
-}
-
 }  // namespace hydrajob

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <string>
-#include <string_view>
 
 namespace hydrajob {
 
@@ -13,8 +12,5 @@ std::string read_file(const std::filesystem::path& path);
 // fsync of a closed file, then rename, then fsync of the folder: after it returns, `target` is the whole new
 // file even if the machine loses power. Throws StoreError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target);
-
-// Writes `text` beside `path` and publishes it. Throws StoreError.
-void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace hydrajob

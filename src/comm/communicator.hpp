@@ -27,8 +27,7 @@ class Communicator {
   virtual double all_reduce_max(double value) = 0;
   virtual double all_reduce_min(double value) = 0;
   virtual double all_reduce_sum(double value) = 0;
-  // Ragged; at the root, part r is rank r's. Elsewhere empty.
-  virtual std::vector<std::string> gather(const std::string& bytes, int root) = 0;
+  // Ragged; part r is rank r's.
   virtual std::vector<std::string> all_gather(const std::string& bytes) = 0;
   // Ranks of one colour, ordered by rank. Collective.
   virtual std::unique_ptr<Communicator> split(int colour) = 0;

@@ -102,30 +102,6 @@ std::vector<std::int64_t> MpiCommunicator::all_sizes(std::size_t mine) {
   return sizes;
 }
 
-std::vector<std::string> MpiCommunicator::gather(const std::string& bytes, int root) {
-  constexpr int tag = 0;  // of a communicator's own collectives; users' tags start at 1
-  const std::vector<std::int64_t> sizes = all_sizes(bytes.size());
-  if (rank_ != root) {
-    in_chunks(bytes.size(), [&](std::size_t at, int count) {
-      HJ_MPI(MPI_Send(bytes.data() + at, count, MPI_BYTE, root, tag, comm_));
-    });
-    return {};
-  }
-  std::vector<std::string> parts(sizes.size());
-  for (int r = 0; r < size_; ++r) {
-    std::string& part = parts[static_cast<std::size_t>(r)];
-    if (r == root) {
-      part = bytes;
-      continue;
-    }
-    part.resize(static_cast<std::size_t>(sizes[static_cast<std::size_t>(r)]));
-    in_chunks(part.size(), [&](std::size_t at, int count) {
-      HJ_MPI(MPI_Recv(part.data() + at, count, MPI_BYTE, r, tag, comm_, MPI_STATUS_IGNORE));
-    });
-  }
-  return parts;
-}
-
 std::vector<std::string> MpiCommunicator::all_gather(const std::string& bytes) {
   const std::vector<std::int64_t> sizes = all_sizes(bytes.size());
   std::vector<std::string> parts(sizes.size());

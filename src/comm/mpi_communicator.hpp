@@ -33,7 +33,6 @@ class MpiCommunicator final : public Communicator {
   double all_reduce_max(double value) override { return reduce(value, MPI_MAX); }
   double all_reduce_min(double value) override { return reduce(value, MPI_MIN); }
   double all_reduce_sum(double value) override { return reduce(value, MPI_SUM); }
-  std::vector<std::string> gather(const std::string& bytes, int root) override;
   std::vector<std::string> all_gather(const std::string& bytes) override;
   std::unique_ptr<Communicator> split(int colour) override;
   std::unique_ptr<Communicator> split_node() override;

@@ -55,7 +55,6 @@ class SelfCommunicator final : public Communicator {
   double all_reduce_max(double value) override { return value; }
   double all_reduce_min(double value) override { return value; }
   double all_reduce_sum(double value) override { return value; }
-  std::vector<std::string> gather(const std::string& bytes, int) override { return {bytes}; }
   std::vector<std::string> all_gather(const std::string& bytes) override { return {bytes}; }
   std::unique_ptr<Communicator> split(int) override { return std::make_unique<SelfCommunicator>(); }
   std::unique_ptr<Communicator> split_node() override { return std::make_unique<SelfCommunicator>(); }

@@ -171,10 +171,6 @@ void die_at_call(int nth, Death death, const std::filesystem::path& spare) {
   die_at = nth;
 }
 
-int calls_counted() {
-  return counted;
-}
-
 }  // namespace hydrajob::test
 
 // In place of the C library's: the linker takes these for the program and for every library it loads.

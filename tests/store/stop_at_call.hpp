@@ -18,7 +18,4 @@ enum class Death {
 // file system, outside what is written.
 void die_at_call(int nth, Death death, const std::filesystem::path& spare);
 
-// Calls counted so far.
-int calls_counted();
-
 }  // namespace hydrajob::test

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,12 @@ namespace {
 namespace fs = std::filesystem;
 using test::TemporaryFolder;
 
+void write_and_publish(const fs::path& path, const std::string& text) {
+  const fs::path temporary = path.string() + ".tmp";
+  std::ofstream(temporary, std::ios::binary) << text;
+  publish_file(temporary, path);
+}
+
 std::ptrdiff_t files_in(const fs::path& folder) {
   return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
 }
@@ -26,9 +33,9 @@ TEST(File, WritesReadsAndReplaces) {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "a.txt";
   const std::string binary("one\0two\n", 8);
-  write_file_atomically(path, binary);
+  write_and_publish(path, binary);
   EXPECT_EQ(read_file(path), binary);
-  write_file_atomically(path, "");
+  write_and_publish(path, "");
   EXPECT_EQ(read_file(path), "");
   EXPECT_EQ(files_in(folder.path()), 1) << "a temporary file was left";
 }
@@ -47,7 +54,7 @@ TEST(File, AMissingFileIsAUsageErrorThatNamesIt) {
 TEST(File, AFolderThatIsNotThereIsAStoreErrorThatNamesIt) {
   const TemporaryFolder folder;
   try {
-    write_file_atomically(folder.path() / "none" / "a.txt", "text");
+    write_and_publish(folder.path() / "none" / "a.txt", "text");
     FAIL() << "written";
   } catch (const StoreError& e) {
     EXPECT_NE(std::string(e.what()).find("none/a.txt"), std::string::npos);
@@ -59,11 +66,11 @@ TEST(File, AReaderSeesTheOldOrTheNewFileWhenTheWriterIsKilled) {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "a.txt";
   const std::string texts[] = {std::string(300000, 'a'), std::string(300000, 'b')};
-  write_file_atomically(path, texts[0]);
+  write_and_publish(path, texts[0]);
   for (int kill = 0; kill < 20; ++kill) {
     const pid_t child = ::fork();
     if (child == 0) {
-      for (int i = 0;; ++i) write_file_atomically(path, texts[i % 2]);
+      for (int i = 0;; ++i) write_and_publish(path, texts[i % 2]);
     }
     ::usleep(static_cast<useconds_t>(500 + 700 * kill));
     ::kill(child, SIGKILL);
