@@ -45,6 +45,10 @@ bool oversubscribed(int ranks) {
 
 }  // namespace
 
+ExitCode lost_job_code() {
+  return std::getenv(supervised_variable) ? ExitCode::start_again : ExitCode::interrupted;
+}
+
 int launcher_rank() {
   for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
     if (const auto rank = number_in(variable)) return *rank;

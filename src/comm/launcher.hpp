@@ -4,7 +4,17 @@
 #include <optional>
 #include <string>
 
+#include "base/exit_code.hpp"
+
 namespace hydrajob {
+
+// Set by `hydrajob supervise` for the command that it starts. The name begins as it does because mpirun gives
+// variables that begin with OMPI_, and no others, to ranks on other nodes.
+constexpr const char* supervised_variable = "OMPI_HYDRAJOB_SUPERVISED";
+
+// What a job ends with that cannot go on although there is time left: start_again under a supervisor, else
+// interrupted. A supervisor so tells it from a job whose time is over, which has to be queued again.
+ExitCode lost_job_code();
 
 // This process's rank as the launcher numbers it; 0 when there is none.
 int launcher_rank();

@@ -7,6 +7,7 @@
 
 #include "base/exit_code.hpp"
 #include "comm/bf16_sum.hpp"
+#include "comm/launcher.hpp"
 
 namespace hydrajob {
 namespace {
@@ -60,7 +61,7 @@ void check_mpi(int status, const char* call) {
   int length = 0;
   MPI_Error_string(status, text, &length);
   std::fprintf(stderr, "[rank %d] error: %s: %s\n", rank, call, text);
-  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(ExitCode::interrupted));
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(lost_job_code()));
   std::abort();
 }
 
@@ -130,7 +131,7 @@ void MpiCommunicator::send(const std::string& bytes, int to, int tag) {
   if (bytes.size() > chunk_bytes) {
     std::fprintf(stderr, "[rank %d] error: message of %zu bytes, at most %zu\n", rank_, bytes.size(),
                  chunk_bytes);
-    abort(static_cast<int>(ExitCode::interrupted));
+    abort(static_cast<int>(ExitCode::runs_failed));
   }
   HJ_MPI(MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, to, tag, comm_));
 }

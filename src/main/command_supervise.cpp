@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "base/units.hpp"
+#include "comm/launcher.hpp"
 
 namespace hydrajob {
 namespace {
@@ -36,6 +38,25 @@ double number(const std::string& option, const std::string& text) {
     throw UsageError(fmt::format("supervise: {} {}: expected a number, 0 or more", option, text));
   }
   return value;
+}
+
+// Options of the supervisor itself stand before the `--`.
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), separator,
+                     [](const std::string& a) { return a == "--help" || a == "-h"; });
+}
+
+std::string help() {
+  const SupervisePolicy policy;
+  return fmt::format(
+      "hydrajob supervise [options] -- COMMAND …\n"
+      "Starts COMMAND again when it dies of a signal, or says that it lost a rank's work.\n\n"
+      "  --max-restarts N   at most so often (default {})\n"
+      "  --backoff S        seconds before the first restart; they double up to {:g} (default {:g})\n"
+      "  -h, --help         print this\n\n"
+      "The exit code is COMMAND's last; 75: no time is left, or told to stop; the same command goes on.\n",
+      policy.max_restarts, longest_backoff_s, policy.backoff_s);
 }
 
 Request parse(const std::vector<std::string>& arguments) {
@@ -64,6 +85,16 @@ sigset_t watched_signals() {
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&set, signal);
   return set;
+}
+
+bool asks_for_a_start(int status) {
+  return WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitCode::start_again);
+}
+
+std::optional<int> signal_behind(int status) {
+  if (WIFSIGNALED(status)) return WTERMSIG(status);
+  if (WIFEXITED(status) && WEXITSTATUS(status) > 128) return WEXITSTATUS(status) - 128;
+  return std::nullopt;
 }
 
 // Signals wait to be taken; no handler runs at an odd moment.
@@ -119,6 +150,7 @@ class Supervisor {
     if (child > 0) return child;
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setenv(supervised_variable, "1", /*overwrite=*/1);
     sigprocmask(SIG_SETMASK, &before_, nullptr);
     execvp(argv.front(), argv.data());
     log::error(fmt::format("supervise: cannot start {}: {}", argv.front(), strerror(errno)));
@@ -140,6 +172,7 @@ class Supervisor {
   }
 
   static int exit_code(int status) {
+    if (asks_for_a_start(status)) return static_cast<int>(ExitCode::interrupted);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
@@ -149,29 +182,24 @@ class Supervisor {
   bool stopped_ = false;
 };
 
-std::optional<int> signal_behind(int status) {
-  if (WIFSIGNALED(status)) return WTERMSIG(status);
-  if (WIFEXITED(status) && WEXITSTATUS(status) > 128) return WEXITSTATUS(status) - 128;
-  return std::nullopt;
-}
-
 }  // namespace
 
 Verdict judge(int status) {
-  const bool interrupted =
-      WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitCode::interrupted);
-  return interrupted || signal_behind(status) ? Verdict::restart : Verdict::finished;
+  return asks_for_a_start(status) || signal_behind(status) ? Verdict::restart : Verdict::finished;
 }
 
 std::string explain(int status) {
   if (const auto signal = signal_behind(status))
     return fmt::format("died of signal {} ({})", *signal, strsignal(*signal));
-  const int code = WEXITSTATUS(status);
-  return code == static_cast<int>(ExitCode::interrupted) ? "interrupted (exit code 75)"
-                                                         : fmt::format("exit code {}", code);
+  if (asks_for_a_start(status)) return "lost a rank's work and asks to be started again";
+  return fmt::format("exit code {}", WEXITSTATUS(status));
 }
 
 ExitCode run_supervise(const std::vector<std::string>& arguments) {
+  if (asks_for_help(arguments)) {
+    std::fputs(help().c_str(), stdout);
+    return ExitCode::ok;
+  }
   return static_cast<ExitCode>(Supervisor(parse(arguments)).run());
 }
 

@@ -165,8 +165,7 @@ std::string help_text() {
           "lacks\n"
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
-          "  hydrajob supervise [options] -- COMMAND …         start COMMAND again while it is interrupted "
-          "or crashes\n"
+          "  hydrajob supervise [options] -- COMMAND …         start COMMAND again when it crashes\n"
           "  hydrajob --version | --help\n\n"
        << described()
        << "\nExit codes: 0 all done, 1 some runs failed, 2 usage or configuration, 3 store, 4 regression "

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "comm/launcher.hpp"
 #include "store/store.hpp"
 
 namespace hydrajob {
@@ -148,7 +149,7 @@ class RunExecution {
     } catch (const std::exception& e) {
       log::error(e.what());
     }
-    world_.abort(static_cast<int>(ExitCode::interrupted));
+    world_.abort(static_cast<int>(lost_job_code()));
   }
 
   const PlannedRun& run_;

@@ -96,7 +96,7 @@ sys.exit(0 if set(statuses) == {"ok"} and len(runs) == len(statuses) == int(sys.
 PY
 }
 
-segments() { find "$1.d/segments" -name '*.h5' 2>/dev/null | wc -l; }
+segments() { find "$1.d/segments" -type f ! -name '*.tmp.*' 2>/dev/null | wc -l; }
 
 quickstart_runs=$("$hydrajob" "$source_dir/configs/quickstart.yaml" --list | wc -l)
 

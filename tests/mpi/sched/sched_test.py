@@ -165,6 +165,20 @@ class Sched(unittest.TestCase):
         self.assertIn("signal 11", self.output)
         self.assertEqual([r.status for r in self.rows()], ["ok", "crashed", "ok"])
 
+    def test_the_supervisor_starts_a_sweep_that_lost_a_rank_again(self):
+        code = self.run_probe(probe="32:measure_fails", before=[HYDRAJOB, "supervise", "--backoff", "0.1", "--"])
+        self.expect_code(code, 1)
+        self.assertEqual(self.output.count("asks to be started again"), len(DEGREES) - 1, self.output)
+        self.expect_one_odd(32, "failed", "lost in the middle")
+
+    def test_the_supervisor_leaves_a_sweep_alone_whose_time_is_over(self):
+        prefixes = range(16, 16 + 16 * 60, 16)
+        self.configure(degrees=[NP], prefixes=prefixes)
+        code = self.run_probe("--time-limit", "4", probe=",".join(f"{p}:slow" for p in prefixes),
+                              before=[HYDRAJOB, "supervise", "--backoff", "0.1", "--"])
+        self.expect_code(code, 75)
+        self.assertNotIn("restart", self.output)
+
     def test_stops_when_too_many_failed(self):
         self.configure(degrees=[1], prefixes=range(16, 16 + 16 * 40, 16))
         code = self.run_probe("--max-fails", "2", probe=",".join(f"{p}:prepare_fails" for p in range(16, 656, 16)))
@@ -199,7 +213,7 @@ class Sched(unittest.TestCase):
     def wait_for_segments(self, n):
         folder = self.folder / "results.h5.d" / "segments"
         for _ in range(600):
-            if folder.is_dir() and sum(1 for p in folder.iterdir() if p.suffix == ".h5") >= n:
+            if folder.is_dir() and sum(1 for p in folder.iterdir() if ".tmp." not in p.name) >= n:
                 return
             time.sleep(0.05)
         self.fail("no runs were committed: " + (self.folder / "log").read_text())

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "comm/launcher.hpp"
 #include "main/command_supervise.hpp"
 
 namespace hydrajob {
@@ -46,9 +47,20 @@ TEST_F(SuperviseTest, AnOrdinaryEndIsTheAnswer) {
   }
 }
 
-TEST_F(SuperviseTest, InterruptedIsStartedAgain) {
-  EXPECT_EQ(run("[ $n -lt 3 ] && exit 75; exit 1"), 1);
+// 75: no time is left, or told to stop. A restart would have no more of it.
+TEST_F(SuperviseTest, InterruptedIsAnOrdinaryEnd) {
+  EXPECT_EQ(run("exit 75"), 75);
+  EXPECT_EQ(starts(), 1);
+}
+
+TEST_F(SuperviseTest, AJobThatAsksForItIsStartedAgain) {
+  EXPECT_EQ(run("[ $n -lt 3 ] && exit 76; exit 1"), 1);
   EXPECT_EQ(starts(), 3);
+}
+
+TEST_F(SuperviseTest, TheCommandKnowsThatItIsSupervised) {
+  EXPECT_EQ(lost_job_code(), ExitCode::interrupted);
+  EXPECT_EQ(run(std::string("[ -n \"$") + supervised_variable + "\" ]"), 0);
 }
 
 TEST_F(SuperviseTest, CrashesAreStartedAgain) {
@@ -57,7 +69,7 @@ TEST_F(SuperviseTest, CrashesAreStartedAgain) {
 }
 
 TEST_F(SuperviseTest, GivesUp) {
-  EXPECT_EQ(run("exit 75", {"--max-restarts", "2", "--backoff", "0"}), 75);
+  EXPECT_EQ(run("exit 76", {"--max-restarts", "2", "--backoff", "0"}), 75);
   EXPECT_EQ(starts(), 3);
 }
 
@@ -70,9 +82,16 @@ TEST_F(SuperviseTest, SignalsGoOnAndEndIt) {
 }
 
 TEST_F(SuperviseTest, Usr1GoesOnAndEndsNothing) {
-  EXPECT_EQ(run("[ $n = 2 ] && exit 0; trap 'exit 75' USR1; kill -USR1 $PPID; while :; do sleep 0.02; done"),
+  EXPECT_EQ(run("[ $n = 2 ] && exit 0; trap 'exit 76' USR1; kill -USR1 $PPID; while :; do sleep 0.02; done"),
             0);
   EXPECT_EQ(starts(), 2);
+}
+
+TEST_F(SuperviseTest, HelpIsPrintedAndTheCommandsOwnIsItsOwn) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(run_supervise({"--help"}), ExitCode::ok);
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("--max-restarts N"), std::string::npos);
+  EXPECT_EQ(run_supervise({"--", "sh", "-c", "exit 3", "--help"}), ExitCode::store);
 }
 
 TEST_F(SuperviseTest, WrongCommandLinesAreRefused) {
@@ -88,7 +107,7 @@ TEST_F(SuperviseTest, ACommandThatIsNotThereIsUsage) {
 }
 
 TEST(Explain, SaysWhy) {
-  EXPECT_EQ(explain(75 << 8), "interrupted (exit code 75)");
+  EXPECT_EQ(explain(76 << 8), "lost a rank's work and asks to be started again");
   EXPECT_EQ(explain(3 << 8), "exit code 3");
   EXPECT_EQ(explain(SIGKILL), "died of signal 9 (Killed)");
   EXPECT_EQ(explain((128 + SIGSEGV) << 8), "died of signal 11 (Segmentation fault)");
