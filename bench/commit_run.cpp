@@ -87,13 +87,11 @@ void measure_journal(const fs::path& folder) {
   print_median("a journal line", times);
 }
 
-// Segments are written without fsync here: only what follows is measured.
 void measure_compaction(const fs::path& folder, int n_runs) {
   const fs::path store = folder / "compact.h5";
-  fs::create_directories(segment_folder(store));
   for (int i = 0; i < n_runs; ++i) {
     const RunRecord record = typical_run(i);
-    write_store_file(segment_folder(store) / (record.run_id + "-1.h5"), {record}, false);
+    commit_segment(store, record);
   }
   std::printf("%d runs: opening the store %.2f s, ", n_runs, seconds([&] { Store opened(store); }));
   Store opened(store);

@@ -158,7 +158,7 @@ class _StoreFile:
 
     def waiting(self):
         """Where a sweep is under way or was interrupted: how many runs are not in the file yet and how to get them."""
-        segments = glob.glob(os.path.join(glob.escape(self.path + ".d"), "segments", "*.h5"))
+        segments = glob.glob(os.path.join(glob.escape(self.path + ".d"), "segments", "*.json"))
         if not segments:
             return ""
         return (f"{len(segments)} finished runs wait in {self.path}.d: start the same experiment again, or "

@@ -59,9 +59,10 @@ class Store::Impl {
     remove_leftovers();
     if (std::filesystem::exists(path_)) note(read_run_heads(path_));
     for_each_segment([this](const auto& segment) {
-      const auto heads = read_run_heads(segment);
-      note(heads);
-      for (const RunHead& head : heads) unmerged_.insert(head.run_id);
+      for (const RunRecord& run : read_segment(segment)) {
+        note({{run.run_id, run.attempt, run.status}});
+        unmerged_.insert(run.run_id);
+      }
     });
     replay_journals();
     journal_.append({"opened", "", 0, path_.string()});
@@ -136,7 +137,7 @@ class Store::Impl {
     for (int look = 1;; ++look) {
       records.clear();
       const auto segments = for_each_segment([&](const auto& segment) {
-        for (RunRecord& record : read_store_file(segment)) records.push_back(std::move(record));
+        for (RunRecord& record : read_segment(segment)) records.push_back(std::move(record));
       });
       std::set<std::string> missing = unmerged_;
       for (const RunRecord& record : records) missing.erase(record.run_id);

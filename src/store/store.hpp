@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/run_record.hpp"
+#include "store/segment.hpp"
 
 namespace hydrajob {
 
@@ -26,13 +27,7 @@ struct InFlightRun {
   std::int32_t crashes = 0;  // how many starts of it ended with the death of their job
 };
 
-// Writes a finished run as a file of its own in STORE.d/segments: temporary name, close, fsync, rename, fsync
-// of the folder. When it returns the run is kept, whatever happens to this process. A record whose samples or
-// metrics are not finite is kept as failed, with the reason. Any process, with or without a Store. Throws
-// StoreError.
-void commit_segment(const std::filesystem::path& store, const RunRecord& record);
-
-// Journal events may come from another thread than the rest. compact(), checkpoint() and commit_segment() use
+// Journal events may come from another thread than the rest: the constructor, compact() and checkpoint() use
 // HDF5, which is for one thread of a process at a time.
 class Store {
  public:

@@ -17,6 +17,7 @@
 #include "store/hdf5_handle.hpp"
 #include "store/run_columns.hpp"
 #include "store/sealed_file.hpp"
+#include "store/segment.hpp"
 #include "store/table.hpp"
 
 namespace hydrajob {
@@ -85,14 +86,14 @@ void write_texts(hid_t file, const char* group_name, const char* what, const std
   write_column(group, Column{"text", "1", what, texts}, where);
 }
 
-void write_tables(hid_t file, const StoreTables& tables, bool scales, const std::string& where) {
+void write_tables(hid_t file, const StoreTables& tables, const std::string& where) {
   write_text_attribute(file, "format", format_name);
   write_int_attribute(file, "schema_version", schema_version);
   write_text_attribute(file, "hydrajob_version", HJ_VERSION);
   write_text_attribute(file, "created_utc", now_utc());
   const Handle runs = make_group(file, "runs", where);
   for (const Column& column : tables.runs) write_column(runs, column, where);
-  if (scales) attach_scales(runs, tables.runs, where);
+  attach_scales(runs, tables.runs, where);
   const Handle samples = make_group(file, "samples", where);
   for (const auto& [phase, columns] : tables.samples) {
     const Handle group = make_group(samples, phase, where);
@@ -177,13 +178,13 @@ std::vector<T> values_of(const Input& input, const std::string& group, const std
 
 }  // namespace
 
-void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records, bool scales) {
+void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records) {
   hdf5::silence_hdf5();
   const std::string where = path.string();
   const Handle access = memory_access();
   const Handle file(H5Fcreate(memory_name().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
   if (!file.valid()) throw StoreError(where + ": cannot be built: " + hdf5::hdf5_error());
-  write_tables(file, to_tables(records), scales, where);
+  write_tables(file, to_tables(records), where);
   write_sealed(path, image_of(file, where));
 }
 
@@ -236,7 +237,7 @@ std::vector<RunRecord> read_store(const std::filesystem::path& store) {
   const auto segments = segments_of(store);
   for (const auto& segment : segments) {
     try {
-      for (RunRecord& record : read_store_file(segment)) fresh.push_back(std::move(record));
+      for (RunRecord& record : read_segment(segment)) fresh.push_back(std::move(record));
     } catch (const StoreError&) {
       if (std::filesystem::exists(segment)) throw;
     }
@@ -256,24 +257,6 @@ void append_by_start(std::vector<RunRecord>& records, std::vector<RunRecord> fre
     return a.started_unix_s < b.started_unix_s;
   });
   std::move(fresh.begin(), fresh.end(), std::back_inserter(records));
-}
-
-std::filesystem::path store_folder(const std::filesystem::path& store) {
-  return store.string() + ".d";
-}
-
-std::filesystem::path segment_folder(const std::filesystem::path& store) {
-  return store_folder(store) / "segments";
-}
-
-std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store) {
-  std::vector<std::filesystem::path> segments;
-  std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(segment_folder(store), none)) {
-    if (entry.path().extension() == ".h5") segments.push_back(entry.path());
-  }
-  std::sort(segments.begin(), segments.end());
-  return segments;
 }
 
 }  // namespace hydrajob

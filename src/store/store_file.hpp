@@ -1,5 +1,4 @@
-// The HDF5 file of a store, and of a segment: the same schema (docs/store.md). Written once, never changed in
-// place.
+// The HDF5 file of a store (docs/store.md). Written once, never changed in place.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +11,8 @@ namespace hydrajob {
 
 // A new file with these runs as its rows, in order, and a digest at its end (store/sealed_file.hpp). Not
 // fsynced, not renamed: the caller's part. Overwrites.
-// `scales`: attach the dimension scale to every column; segments do without, it takes half of their time.
 // Throws StoreError with the path and HDF5's own words.
-void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records,
-                      bool scales = true);
+void write_store_file(const std::filesystem::path& path, const std::vector<RunRecord>& records);
 
 // Every run of a file. Throws StoreError when it is not HDF5, no store, of another schema version, damaged,
 // truncated, or its columns disagree: which dataset, what was found, what was expected.
@@ -38,11 +35,5 @@ void append_by_start(std::vector<RunRecord>& records, std::vector<RunRecord> fre
 
 // One record a run: ok beats every other status, then the later attempt. Order of first appearance.
 std::vector<RunRecord> preferred_attempts(std::vector<RunRecord> records);
-
-// Where a store's files are.
-std::filesystem::path store_folder(const std::filesystem::path& store);    // STORE.d
-std::filesystem::path segment_folder(const std::filesystem::path& store);  // STORE.d/segments
-// Segments, sorted by name; temporary files left out.
-std::vector<std::filesystem::path> segments_of(const std::filesystem::path& store);
 
 }  // namespace hydrajob

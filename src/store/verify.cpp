@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "store/journal.hpp"
+#include "store/segment.hpp"
 #include "store/store_file.hpp"
 
 namespace hydrajob {
@@ -22,20 +23,22 @@ class Verifier {
     // a segment that is gone is in the file.
     read_journals();
     const auto segments = segments_of(store_);
-    for (const auto& segment : segments) check_file(segment);
+    for (const auto& segment : segments) check_file(segment, read_segment);
     const bool whole = std::filesystem::exists(store_);
     if (!whole && segments.empty()) problems_.push_back(store_.string() + ": there is no such store");
-    if (whole) check_file(store_);
+    if (whole) check_file(store_, read_store_file);
     check_damaged();
     check_finished();
     return std::move(problems_);
   }
 
  private:
-  void check_file(const std::filesystem::path& path) {
+  using Read = std::vector<RunRecord>(const std::filesystem::path&);
+
+  void check_file(const std::filesystem::path& path, Read& read) {
     try {
       std::map<std::string, int> seen;
-      for (const RunRecord& record : read_store_file(path)) {
+      for (const RunRecord& record : read(path)) {
         if (++seen[record.run_id] == 2) {
           problems_.push_back(
               fmt::format("{}: run {} stands there more than once", path.string(), record.run_id));

@@ -14,12 +14,12 @@ LEVELS = [["base"], ["config", "device", "store"], ["grid", "comm", "kernels"], 
 HEADERS_OF = {
     "YAML": r"yaml-cpp/", "HDF5": r"(hdf5|H5\w+)(_hl)?\.h", "MPI": r"mpi\.h", "oneDNN": r"(dnnl|oneapi)",
     "OpenMP": r"omp\.h", "CUDA": r"(cuda|cublas)", "NCCL": r"nccl\.h", "spdlog": r"spdlog/", "xxHash": r"xxh",
-    "Boost": r"boost/",
+    "Boost": r"boost/", "nlohmann-json": r"nlohmann/",
 }
 ALLOWED_IN = {
     "YAML": {"config"}, "HDF5": {"store", "weights"}, "MPI": {"comm"}, "oneDNN": {"kernels"},
     "OpenMP": {"kernels", "weights", "comm"}, "CUDA": {"device", "kernels"}, "NCCL": {"comm"}, "spdlog": {"base"},
-    "xxHash": {"base"}, "Boost": {"main"},
+    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 

@@ -16,7 +16,7 @@ class Survivors {
   void note(const Promise& promise);
 
   // Looks at the files as they lie there. Every promised run is in the store, with every value, and so is
-  // every other run that stands there; verify finds nothing; each HDF5 file opens by HDF5 alone.
+  // every other run that stands there; verify finds nothing; the one file opens by HDF5 alone.
   void expect_kept() const;
 
   // Opens the store as the next job does: it knows every promised run, and every start that did not end.

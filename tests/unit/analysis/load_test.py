@@ -100,7 +100,7 @@ class Refused(StoreTest):
     def test_a_sweep_that_was_interrupted_before_the_file_was_built(self):
         segments = self.folder / "store.h5.d/segments"
         segments.mkdir(parents=True)
-        for name in ("a-1.h5", "b-1.h5"):
+        for name in ("a-1.json", "b-1.json"):
             (segments / name).touch()
         self.assertIn("2 finished runs wait in", self.refusal(self.folder / "store.h5"))
 

@@ -99,7 +99,7 @@ class Report(StoreTest):
         path = self.write_quick()
         segments = self.folder / (Path(path).name + ".d") / "segments"
         segments.mkdir(parents=True)
-        (segments / "a-1.h5").touch()
+        (segments / "a-1.json").touch()
         code, output, errors = self.run_main(path, "--table")
 
         self.assertEqual((code, output), (0, TABLE))

@@ -147,7 +147,7 @@ TEST_F(StoreTest, compaction_of_nothing_leaves_the_file_alone) {
 TEST_F(StoreTest, a_damaged_segment_is_moved_aside_and_the_others_are_kept) {
   commit_segment(path_, small_record(a, 1));
   commit_segment(path_, small_record(b, 1));
-  const fs::path damaged = segment_folder(path_) / (a + "-1.h5");
+  const fs::path damaged = segment_folder(path_) / (a + "-1.json");
   ASSERT_TRUE(fs::exists(damaged));
   fs::resize_file(damaged, fs::file_size(damaged) - 100);
   Store store(path_);
@@ -198,7 +198,7 @@ TEST_F(StoreTest, a_committed_run_that_is_nowhere_stops_compaction) {
   store.finished(b, 1, RunStatus::ok);
   commit_segment(path_, small_record(c, 1));
   store.finished(c, 1, RunStatus::ok);
-  fs::remove(segment_folder(path_) / (b + "-1.h5"));
+  fs::remove(segment_folder(path_) / (b + "-1.json"));
   try {
     store.compact();
     FAIL() << "a run was left out, and nobody told";
@@ -213,7 +213,7 @@ TEST_F(StoreTest, a_segment_that_is_seen_late_is_waited_for) {
   Store store(path_);
   commit_segment(path_, small_record(a, 1));
   store.finished(a, 1, RunStatus::ok);
-  const fs::path segment = segment_folder(path_) / (a + "-1.h5"), aside = folder_.path() / "aside";
+  const fs::path segment = segment_folder(path_) / (a + "-1.json"), aside = folder_.path() / "aside";
   fs::rename(segment, aside);
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
