@@ -1,5 +1,6 @@
 #include "grid/expand.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -134,6 +135,23 @@ class RunMaker {
   Models& models_;
 };
 
+// Adds the element types that the axes name; returns whether they name any.
+bool add_dtypes(std::set<DType>& dtypes, const std::vector<Axis>& axes) {
+  const auto axis =
+      std::find_if(axes.begin(), axes.end(), [](const Axis& a) { return a.parameter == "dtype"; });
+  if (axis == axes.end()) return false;
+  for (const Value& value : axis->values) dtypes.insert(parse_dtype(to_string(value)));
+  return true;
+}
+
+void add_dtypes(std::set<DType>& dtypes, const Block& block) {
+  bool always_given = add_dtypes(dtypes, block.axes);
+  for (const Zip& zip : block.zips) always_given |= add_dtypes(dtypes, zip);
+  // A rule sets it where its conditions hold only: elsewhere the default stays.
+  for (const When& when : block.whens) add_dtypes(dtypes, when.axes);
+  if (!always_given) dtypes.insert(parse_dtype(to_string(*find_parameter("dtype")->fallback)));
+}
+
 }  // namespace
 
 void expand(const Experiment& experiment, const ExpandRequest& request,
@@ -143,6 +161,12 @@ void expand(const Experiment& experiment, const ExpandRequest& request,
     RunMaker maker(experiment, block, request, models);
     for_each_point(block, [&](const Point& point) { take(maker.make(point)); });
   }
+}
+
+std::set<DType> dtypes_of(const Experiment& experiment) {
+  std::set<DType> dtypes;
+  for (const Block& block : experiment.blocks) add_dtypes(dtypes, block);
+  return dtypes;
 }
 
 Parameters identity_parameters(const RunSpec& spec) {

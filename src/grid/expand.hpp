@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/dtype.hpp"
 #include "config/experiment.hpp"
 #include "grid/models.hpp"
 #include "grid/run_spec.hpp"
@@ -20,6 +22,10 @@ struct ExpandRequest {
 // plan's. Throws UsageError on the first wrong point with its place.
 void expand(const Experiment& experiment, const ExpandRequest& request,
             const std::function<void(RunSpec&&)>& take);
+
+// The element types that runs of the experiment may have, read off its axes without expanding them: what is
+// to be measured before there is a plan.
+std::set<DType> dtypes_of(const Experiment& experiment);
 
 // Every parameter that shapes the result and only those: not where the weights lie, not the time limit.
 Parameters identity_parameters(const RunSpec& spec);

@@ -1,40 +1,13 @@
 #include "sched/machine.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "comm/threads.hpp"
-#include "config/parameters.hpp"
+#include "grid/expand.hpp"
 #include "sched/agree.hpp"
 #include "timing/ceilings.hpp"
 
 namespace hydrajob {
-namespace {
-
-// The element types among an axis's values.
-void add_dtypes(std::set<DType>& dtypes, const Axis& axis) {
-  if (axis.parameter != "dtype") return;
-  for (const Value& value : axis.values) dtypes.insert(parse_dtype(to_string(value)));
-}
-
-// Of all runs of the experiment; the default where it names none.
-std::set<DType> dtypes_of(const Experiment& experiment) {
-  std::set<DType> dtypes;
-  for (const Block& block : experiment.blocks) {
-    for (const Axis& axis : block.axes) add_dtypes(dtypes, axis);
-    for (const Zip& zip : block.zips) {
-      for (const Axis& axis : zip) add_dtypes(dtypes, axis);
-    }
-    for (const When& when : block.whens) {
-      for (const Axis& axis : when.axes) add_dtypes(dtypes, axis);
-    }
-  }
-  const ParameterInfo* info = find_parameter("dtype");
-  if (dtypes.empty() && info && info->fallback) dtypes.insert(parse_dtype(to_string(*info->fallback)));
-  return dtypes;
-}
-
-}  // namespace
 
 Machine::Machine(Communicator& world, const MachineRequest& request) {
   const auto node = world.split_node();

@@ -161,6 +161,21 @@ const Case cases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(All, Refusals, testing::ValuesIn(cases));
 
+TEST(DTypes, AreAllThatARunMayHave) {
+  const auto dtypes = [](const std::string& yaml) {
+    std::string text;
+    for (const DType dtype : dtypes_of(experiment(yaml))) text += std::string(name_of(dtype)) + ' ';
+    return text;
+  };
+  EXPECT_EQ(dtypes("batch: 1\n"), "bf16 ");
+  EXPECT_EQ(dtypes("dtype: f32\n"), "f32 ");
+  EXPECT_EQ(dtypes("zip: {dtype: [f32, bf16], batch: [1, 2]}\n"), "f32 bf16 ");
+  EXPECT_EQ(dtypes("blocks:\n  - dtype: f32\n  - dtype: f32\n    batch: 2\n"), "f32 ");
+  // Where a block or a rule's other points say nothing, the default is theirs.
+  EXPECT_EQ(dtypes("blocks:\n  - dtype: f32\n  - batch: 2\n"), "f32 bf16 ");
+  EXPECT_EQ(dtypes("batch: [1, 2]\nwhen: {if: {batch: 2}, set: {dtype: f32}}\n"), "f32 bf16 ");
+}
+
 TEST(Models, UnknownOnesHaveANearName) {
   const std::string message =
       failure([] { runs_of(experiment("model: codelama-7b-instruct\nnew_tokens: 4\nprefix: 3\n")); });
