@@ -1,8 +1,8 @@
 #include "device/cpu_info.hpp"
 
-#include <algorithm>
 #include <array>
 #include <fstream>
+#include <numeric>
 #include <sched.h>
 #include <sstream>
 #include <string_view>
@@ -56,14 +56,12 @@ std::string extensions(const fs::path& cpuinfo) {
 }
 
 std::string cores_allowed() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return "";
-  return std::to_string(CPU_COUNT(&set));
+  const std::size_t cores = cpus_allowed().size();
+  return cores > 0 ? std::to_string(cores) : "";
 }
 
-fs::path cache_folder(const fs::path& root, int index) {
-  return root / "sys/devices/system/cpu/cpu0/cache" / fmt::format("index{}", index);
+fs::path cache_folder(const fs::path& root, int cpu, int index) {
+  return root / fmt::format("sys/devices/system/cpu/cpu{}/cache/index{}", cpu, index);
 }
 
 // "32768K" as the kernel writes it.
@@ -76,13 +74,28 @@ std::size_t cache_bytes(const fs::path& folder) {
 }
 
 void add_caches(std::map<std::string, std::string>& facts, const fs::path& root) {
-  for (int index = 0; fs::exists(cache_folder(root, index)); ++index) {
-    const fs::path folder = cache_folder(root, index);
+  for (int index = 0; fs::exists(cache_folder(root, 0, index)); ++index) {
+    const fs::path folder = cache_folder(root, 0, index);
     const std::string type = first_line(folder / "type");
     if (type == "Instruction") continue;
     const std::string name = "cache_l" + first_line(folder / "level") + (type == "Data" ? "d" : "");
     facts[name] = format_bytes(static_cast<double>(cache_bytes(folder)));
   }
+}
+
+// Of the CPU's cache furthest from it; empty where the system does not tell.
+fs::path last_level_folder(const fs::path& root, int cpu) {
+  fs::path last;
+  int last_level = 0;
+  for (int index = 0; fs::exists(cache_folder(root, cpu, index)); ++index) {
+    const fs::path folder = cache_folder(root, cpu, index);
+    int level = 0;
+    std::istringstream(first_line(folder / "level")) >> level;
+    if (level <= last_level) continue;
+    last = folder;
+    last_level = level;
+  }
+  return last;
 }
 
 int numa_nodes(const fs::path& root) {
@@ -112,12 +125,25 @@ std::map<std::string, std::string> describe_cpu(const fs::path& root) {
   return facts;
 }
 
-std::size_t last_level_cache_bytes(const fs::path& root) {
-  std::size_t bytes = 0;
-  for (int index = 0; fs::exists(cache_folder(root, index)); ++index) {
-    bytes = std::max(bytes, cache_bytes(cache_folder(root, index)));
+std::vector<int> cpus_allowed() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return {};
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   }
-  return bytes;
+  return cpus;
+}
+
+std::size_t last_level_cache_bytes(const fs::path& root, const std::vector<int>& cpus) {
+  std::map<std::string, std::size_t> caches;  // by the CPUs that share it: the name that sharers agree on
+  for (const int cpu : cpus) {
+    const fs::path folder = last_level_folder(root, cpu);
+    if (!folder.empty()) caches[first_line(folder / "shared_cpu_list")] = cache_bytes(folder);
+  }
+  return std::accumulate(caches.begin(), caches.end(), std::size_t{0},
+                         [](std::size_t sum, const auto& cache) { return sum + cache.second; });
 }
 
 }  // namespace hydrajob

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace hydrajob {
 
@@ -13,7 +14,12 @@ namespace hydrajob {
 // `root`: for tests.
 std::map<std::string, std::string> describe_cpu(const std::filesystem::path& root = "/");
 
-// Bytes of the last-level cache of the first core; 0 where the system does not tell.
-std::size_t last_level_cache_bytes(const std::filesystem::path& root = "/");
+// The CPUs that the calling thread may run on; none where the system does not tell.
+std::vector<int> cpus_allowed();
+
+// Bytes of the last-level caches of `cpus` together: one that several of them share counts once. 0 where the
+// system does not tell.
+std::size_t last_level_cache_bytes(const std::filesystem::path& root = "/",
+                                   const std::vector<int>& cpus = cpus_allowed());
 
 }  // namespace hydrajob

@@ -47,15 +47,17 @@ void fill_matrices(Bench& bench, Device& device, Kernels& kernels, DType dtype) 
   device.synchronize();
 }
 
-// Of each copy's source. All ranks copy at once: together they go through several times any cache, which
-// many ranks on few cores would take long for if each did so alone; but no large part of a small memory.
-std::size_t copy_bytes(const Device& device, const Communicator& comm) {
+// Of each copy's source. All ranks copy at once: those of a node together go through several times all its
+// caches, which many ranks on few cores would take long for if each did so alone; but no large part of a
+// small memory.
+std::size_t copy_bytes(const Device& device, int ranks_of_node) {
   const std::size_t together = std::max(std::size_t{256} << 20, 4 * last_level_cache_bytes());
-  const std::size_t each = std::max(std::size_t{64} << 20, together / static_cast<std::size_t>(comm.size()));
+  const std::size_t each =
+      std::max(std::size_t{64} << 20, together / static_cast<std::size_t>(ranks_of_node));
   return std::min(each, device.memory_available() / 16);
 }
 
-Bench make_bench(Device& device, Kernels& kernels, const Communicator& comm, DType dtype) {
+Bench make_bench(Device& device, Kernels& kernels, int ranks_of_node, DType dtype) {
   Bench bench;
   const std::size_t elements = static_cast<std::size_t>(side * side);
   bench.x = device.allocate(elements * size_of(dtype));
@@ -65,7 +67,7 @@ Bench make_bench(Device& device, Kernels& kernels, const Communicator& comm, DTy
   } else {
     fill_matrices<Bf16>(bench, device, kernels, dtype);
   }
-  const std::size_t bytes = copy_bytes(device, comm);
+  const std::size_t bytes = copy_bytes(device, ranks_of_node);
   bench.source = device.allocate(bytes);
   bench.target = device.allocate(bytes);
   // Pages never written all read from one page of zeros, out of the cache.
@@ -94,10 +96,11 @@ double fastest(Device& device, Communicator& comm, const std::function<void()>& 
 
 // A rank that cannot have the memory tells the others before they wait for it.
 Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
+  const int ranks_of_node = comm.split_node()->size();
   Bench bench;
   std::string error;
   try {
-    bench = make_bench(device, kernels, comm, dtype);
+    bench = make_bench(device, kernels, ranks_of_node, dtype);
   } catch (const std::exception& e) {
     error = e.what();
   }

@@ -14,18 +14,24 @@ class CpuInfo : public ::testing::Test {
         "proc/cpuinfo",
         "processor\t: 0\nmodel name\t: Some CPU 9000\nflags\t\t: fpu avx avx2 fma avx512f avx512_bf16\n");
     tree_.write("proc/meminfo", "MemTotal:       2097152 kB\n");
-    add_cache(0, "1", "Data", "32K");
-    add_cache(1, "1", "Instruction", "32K");
-    add_cache(2, "2", "Unified", "1024K");
-    add_cache(3, "3", "Unified", "32768K");
+    for (int cpu = 0; cpu < 4; ++cpu) {  // two pairs, each with an L3 of its own
+      const std::string self = std::to_string(cpu);
+      add_cache(cpu, 0, "1", "Data", "32K", self);
+      add_cache(cpu, 1, "1", "Instruction", "32K", self);
+      add_cache(cpu, 2, "2", "Unified", "1024K", self);
+      add_cache(cpu, 3, "3", "Unified", "32768K", cpu < 2 ? "0-1" : "2-3");
+    }
     tree_.write("sys/devices/system/node/node0/cpulist", "0\n");
     tree_.write("sys/devices/system/node/node1/cpulist", "1\n");
   }
-  void add_cache(int index, const std::string& level, const std::string& type, const std::string& size) {
-    const std::string folder = "sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);
+  void add_cache(int cpu, int index, const std::string& level, const std::string& type,
+                 const std::string& size, const std::string& shared) {
+    const std::string folder =
+        "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cache/index" + std::to_string(index);
     tree_.write(folder + "/level", level + "\n");
     tree_.write(folder + "/type", type + "\n");
     tree_.write(folder + "/size", size + "\n");
+    tree_.write(folder + "/shared_cpu_list", shared + "\n");
   }
   test::Tree tree_;
 };
@@ -39,7 +45,15 @@ TEST_F(CpuInfo, ReadsWhatTheSystemTells) {
   EXPECT_EQ(facts.at("cache_l3"), "32.0 MiB");
   EXPECT_EQ(facts.at("numa_nodes"), "2");
   EXPECT_EQ(facts.at("memory"), "2.00 GiB");
-  EXPECT_EQ(last_level_cache_bytes(tree_.root()), std::size_t{32} << 20);
+}
+
+TEST_F(CpuInfo, AddsUpTheLastLevelCachesOfTheCpusInUse) {
+  const auto bytes = [&](const std::vector<int>& cpus) { return last_level_cache_bytes(tree_.root(), cpus); };
+  EXPECT_EQ(bytes({0}), std::size_t{32} << 20);
+  EXPECT_EQ(bytes({0, 1}), std::size_t{32} << 20);
+  EXPECT_EQ(bytes({1, 2}), std::size_t{64} << 20);
+  EXPECT_EQ(bytes({0, 1, 2, 3}), std::size_t{64} << 20);
+  EXPECT_EQ(bytes({9}), 0u);
 }
 
 TEST_F(CpuInfo, LeavesOutWhatTheSystemDoesNotTell) {
