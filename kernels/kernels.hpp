@@ -39,8 +39,7 @@ class Kernels {
  public:
   virtual ~Kernels() = default;
 
-  // --- embedding and normalisation
-  // -----------------------------------------------------------------------------
+  // --- embedding and normalisation ---
 
   // residual[r] = table[ids[r] - first_id] for ids of this rank's shard, 0 for others (the ranks' sum is the
   // embedding). ids: (rows); table: (n_ids, hidden) dtype; residual: (rows, hidden) f32.
@@ -54,8 +53,7 @@ class Kernels {
                            std::int64_t rows, std::int64_t hidden, float eps, DType dtype,
                            Stream& stream) = 0;
 
-  // --- matrix products
-  // -----------------------------------------------------------------------------------------
+  // --- matrix products ---
 
   // Takes (out, in) or (in, out) weights of host or device memory into the backend's form. `expected_rows`:
   // the batch that products with it should be fastest at.
@@ -65,8 +63,7 @@ class Kernels {
   virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                       DType dtype, Stream& stream) = 0;
 
-  // --- attention
-  // -----------------------------------------------------------------------------------------------
+  // --- attention ---
 
   // Rotates q and k (half-split pairs: i with i + head_dim/2) to their positions; writes q to q_out and k, v
   // to the cache. qkv: (rows, (n_heads + 2 n_kv_heads) head_dim) dtype; positions: (rows); slots: (rows)
@@ -80,16 +77,15 @@ class Kernels {
   virtual std::size_t attention_workspace(const AttentionArgs& args) const = 0;
   virtual void attention(const AttentionArgs& args, Stream& stream) = 0;
 
-  // --- MLP
-  // -----------------------------------------------------------------------------------------------------
+  // --- MLP ---
 
   // out = silu(gate) * up. gate_up: (rows, 2 * width) dtype, gate first; out: (rows, width) dtype.
   virtual void swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
                       Stream& stream) = 0;
 
-  // --- sampling
-  // ------------------------------------------------------------------------------------------------ Logits
-  // of one rank's shard of the vocabulary: (rows, n_ids) f32, ids [first_id, first_id + n_ids).
+  // --- sampling ---
+
+  // Logits of one rank's shard of the vocabulary: (rows, n_ids) f32, ids [first_id, first_id + n_ids).
 
   // maximum[r] = max of row r.
   virtual void row_max(const float* logits, float* maximum, std::int64_t rows, std::int64_t n_ids,

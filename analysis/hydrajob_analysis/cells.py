@@ -14,6 +14,9 @@ AXES = ("mode", "batch", "prefix", "tree", "suffix")
 # How long was measured; it does not shape what is measured.
 EFFORT = ("warmup", "iterations", "max_iterations", "target_ci", "timeout")
 
+# What must be equal too, and is no parameter: columns of Store.runs.
+OWN_COLUMNS = ("store", "machine")
+
 BASELINE = "noshared"
 CEILING = "noattention"
 
@@ -63,7 +66,7 @@ class Section:
         if self.workload == "attention":
             names = ["n_heads", "n_kv_heads", "head_dim", "dtype", "device", "tensor_parallel", "l2"]
         names += [n for n in self.differs if n not in names]
-        bare = ("model", "dtype", "device", "store")
+        bare = ("model", "dtype", "device", *OWN_COLUMNS)
         texts = [str(self.setting[n]) if n in bare else f"{n} {self.setting[n]}"
                  for n in names if self.setting.get(n) is not None]
         return f"{self.workload}: {', '.join(texts)}"
@@ -90,7 +93,7 @@ def make_sections(runs):
             raise StoreError(f"/runs has no column param.{name}")
     runs = runs[runs["param.workload"].isin(list(QUANTITIES))]
     names = [c[len("param."):] for c in runs.columns if c.startswith("param.")]
-    fixed = ["store", *(n for n in names if n not in AXES and n not in EFFORT)]
+    fixed = [*OWN_COLUMNS, *(n for n in names if n not in AXES and n not in EFFORT)]
     groups = {}
     for index, key in zip(runs.index, _keys(runs, fixed)):
         groups.setdefault(key, []).append(index)
@@ -103,7 +106,7 @@ def _keys(runs, names):
     """One tuple a row, numbers as Python's; None for what is missing, or has no column because no run has it."""
     columns = []
     for name in names:
-        column = name if name == "store" else f"param.{name}"
+        column = name if name in OWN_COLUMNS else f"param.{name}"
         values = runs[column].astype(object) if column in runs else pd.Series(None, index=runs.index, dtype=object)
         columns.append(values.where(values.notna(), None))
     return list(zip(*columns))

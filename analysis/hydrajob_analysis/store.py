@@ -29,7 +29,8 @@ def load(paths):
 class Store:
     """What one or several stores hold.
 
-    runs          one row a run, indexed 0..R-1: the columns of /runs as in the file, and `store`, the path;
+    runs          one row a run, indexed 0..R-1: the columns of /runs as in the file, `store`, the path, and `machine`,
+                  the kind of machine, from the environment: devices and threads a rank (None where it does not say);
                   `.attrs["units"]` and `.attrs["long_name"]` map a column to its unit and its meaning
     samples       one row a sample of a rank: store, run (index into `runs`), run_id, phase, value, rank, iteration, step,
                   warmup; `.attrs["units"]` maps a phase to the unit of its values. Read when first asked for.
@@ -49,6 +50,8 @@ class Store:
         self.environments = _flatten_environments(self.environments)
         self.configs = _concatenate([file.texts("configs") for file in files])
         self.runs = self._load_runs()
+        machines = [_machine(row) for row in self.environments.to_dict("records")]
+        self.runs["machine"] = pd.Series([machines[i] for i in self.runs["environment"]], index=self.runs.index, dtype=object)
 
     def _load_runs(self):
         tables = [file.runs() for file in self._files]
@@ -242,6 +245,15 @@ def _flatten_environments(environments):
             raise StoreError(f"{row.store}: /environments/text[{row.Index}] is not a JSON object")
         rows.append({"store": row.store, "text": row.text, **_flatten(environment, "env")})
     return pd.DataFrame(rows, columns=None if rows else ["store", "text"])
+
+
+def _machine(environment):
+    """Results of different hosts of one kind may be compared; those of different kinds or numbers of threads may not."""
+    devices, threads = (environment.get(f"env.ranks.{key}") for key in ("device.name", "threads"))
+    if not isinstance(devices, list) or not isinstance(threads, list):
+        return None
+    kinds = sorted({f"{device}, {n} threads a rank" for device, n in zip(devices, threads)})
+    return "; ".join(kinds)
 
 
 def _flatten(value, prefix):

@@ -170,7 +170,7 @@ std::vector<Value> parse_values(const ParameterInfo& info, std::string_view text
   return values;
 }
 
-Axis parse_axis(const ParameterInfo& info, const Node& node) {
+Axis parse_column(const ParameterInfo& info, const Node& node) {
   Axis axis{std::string(info.name), {}, node.place};
   if (node.is_scalar()) {
     axis.values = parse_values(info, node.scalar, node.place);
@@ -190,10 +190,15 @@ Axis parse_axis(const ParameterInfo& info, const Node& node) {
     fail_at(node.place,
             fmt::format("{}: {}: no values (the end of a range is excluded)", info.name, describe(node)));
   }
-  check_distinct(axis);
   if (!info.axis && axis.values.size() > 1) {
     fail_at(node.place, fmt::format("{}: one value a block: use `blocks` for several", info.name));
   }
+  return axis;
+}
+
+Axis parse_axis(const ParameterInfo& info, const Node& node) {
+  Axis axis = parse_column(info, node);
+  check_distinct(axis);
   return axis;
 }
 

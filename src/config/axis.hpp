@@ -14,7 +14,7 @@ namespace hydrajob {
 // One parameter with the values it takes, in order; a scalar is an axis of one value.
 struct Axis {
   std::string parameter;
-  std::vector<Value> values;  // never empty, no value twice
+  std::vector<Value> values;  // never empty; no value twice but in a zip
   Place place;
 };
 
@@ -32,8 +32,11 @@ Value parse_value(const ParameterInfo& info, std::string_view text, const Place&
 // its own.
 std::vector<Value> parse_values(const ParameterInfo& info, std::string_view text, const Place& place);
 
-// An axis of a scalar or a list of scalars. Throws UsageError, also for an empty axis and a value given
-// twice.
+// An axis of a scalar or a list of scalars, as it stands in a zip: values may repeat. Throws UsageError, also
+// for an empty axis.
+Axis parse_column(const ParameterInfo& info, const Node& node);
+
+// The same on its own: a value given twice throws too.
 Axis parse_axis(const ParameterInfo& info, const Node& node);
 
 }  // namespace hydrajob

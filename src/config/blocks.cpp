@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -33,26 +34,39 @@ std::vector<const Node*> maps_of(const Node& node, std::string_view key) {
   return maps;
 }
 
-std::vector<Axis> read_axes(const Node& map, std::string_view where) {
+using AxisParser = Axis (*)(const ParameterInfo& info, const Node& node);
+
+std::vector<Axis> read_axes(const Node& map, std::string_view where, AxisParser parse) {
   std::vector<Axis> axes;
   for (const auto& entry : map.entries) {
     const ParameterInfo* info = find_parameter(entry.key);
     if (info == nullptr) fail_at(entry.place, unknown_name("parameter", entry.key, parameter_names()));
     if (!info->axis) fail_at(entry.place, fmt::format("{} cannot stand in {}", entry.key, where));
-    axes.push_back(parse_axis(*info, entry.value));
+    axes.push_back(parse(*info, entry.value));
   }
   if (axes.empty()) fail_at(map.place, fmt::format("{}: {}: expected parameters", where, describe(map)));
   return axes;
 }
 
+void check_points_distinct(const Zip& zip, const Place& place) {
+  std::map<std::vector<Value>, std::size_t> seen;
+  for (std::size_t i = 0; i < zip.front().values.size(); ++i) {
+    std::vector<Value> point;
+    for (const Axis& axis : zip) point.push_back(axis.values[i]);
+    const auto [before, is_new] = seen.emplace(point, i);
+    if (!is_new) fail_at(place, fmt::format("zip: points {} and {} are the same", before->second + 1, i + 1));
+  }
+}
+
 Zip read_zip(const Node& map) {
-  Zip zip = read_axes(map, "zip");
+  Zip zip = read_axes(map, "zip", parse_column);
   for (const Axis& axis : zip) {
     if (axis.values.size() == zip.front().values.size()) continue;
     fail_at(axis.place,
             fmt::format("zip: {} has {} values, {} has {}: expected equal numbers", axis.parameter,
                         axis.values.size(), zip.front().parameter, zip.front().values.size()));
   }
+  check_points_distinct(zip, map.place);
   return zip;
 }
 
@@ -66,7 +80,7 @@ When read_when(const Node& map) {
   const Node* condition = map.find("if");
   const Node* set = map.find("set");
   if (condition == nullptr || set == nullptr) fail_at(map.place, "when: expected {if: …, set: …}");
-  return {read_conditions(*condition), read_axes(*set, "set"), map.place};
+  return {read_conditions(*condition), read_axes(*set, "set", parse_axis), map.place};
 }
 
 void check_no_rivals(const std::vector<Axis>& axes) {

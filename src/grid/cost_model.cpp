@@ -197,7 +197,7 @@ class CostModel {
   double operation_bytes() const {
     const double queries =
         static_cast<double>(spec_.batch) * shape_.n_heads * shape_.head_dim * shape_.element;
-    return 2 * queries + (spec_.l2 == L2State::cold ? static_cast<double>(l2_flush_bytes) : 0);
+    return 2 * queries + (spec_.l2 == L2State::cold ? static_cast<double>(l2_flush_bytes(ceilings_)) : 0);
   }
 
   // Partial results of the parts that a row's attention is merged from: head_dim values and a log-sum-exp,
@@ -219,6 +219,11 @@ class CostModel {
 
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings) {
   return CostModel(spec, ceilings).cost();
+}
+
+std::int64_t l2_flush_bytes(const Ceilings& ceilings) {
+  constexpr std::int64_t least = std::int64_t{256} << 20;
+  return std::max(least, 2 * static_cast<std::int64_t>(ceilings.cache_bytes));
 }
 
 bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,

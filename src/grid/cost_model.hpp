@@ -16,6 +16,7 @@ struct Ceilings {
   double memory_bytes_per_s = 0;  // copy, bytes read plus bytes written
   double memory_bytes = 0;        // what a rank may use
   std::string origin;             // "measured", or the file
+  double cache_bytes = 0;         // of the last-level caches within its reach, together
 };
 
 // Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that
@@ -48,8 +49,9 @@ struct RunCost {
 // activations stay in caches. What ceilings do not know (0) does not bound the time. mode vllm: as paged.
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 
-// Read before each iteration of the attention workload where l2 is cold: several times any last-level cache.
-constexpr std::int64_t l2_flush_bytes = std::int64_t{256} << 20;
+// Read before each iteration of the attention workload where l2 is cold: twice the last-level caches, and not
+// less than leaves nothing of the private caches above them, or of caches that the system does not tell of.
+std::int64_t l2_flush_bytes(const Ceilings& ceilings);
 
 // `auto`: whether a shared segment of `length` tokens is read once for all `sequences` below it (hydragen) or
 // once a sequence (paged). Heads of one rank. Reading once moves less, but its partial results go through

@@ -1,11 +1,12 @@
 #include "sched/dispatcher.hpp"
 
+#include <algorithm>
 #include <exception>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "sched/backoff.hpp"
 
 namespace hydrajob {
@@ -19,38 +20,46 @@ Dispatcher::Dispatcher(Communicator& world, const Peers& peers, const Plan& plan
       watch_(watch),
       progress_(progress),
       limits_(limits),
-      queue_(plan, ledger.pending()) {}
+      queue_(plan, ledger.pending(), ledger.suspects()) {}
 
 void Dispatcher::run() {
   heed_stop();
   while (!stopping_) {
-    const auto degree = queue_.next_degree();
-    if (!degree) break;
-    serve_stage(*degree);
+    const auto stage = queue_.next_stage();
+    if (!stage) break;
+    serve_stage(*stage);
+  }
+  if (set_aside_ > 0) {
+    stop(ExitCode::interrupted,
+         fmt::format("{} runs are predicted to take longer than the {} left of the "
+                     "job's time",
+                     set_aside_, format_seconds(std::max(0.0, watch_.seconds_left()))));
   }
   send_to_all({0, static_cast<int>(exit_code())});
 }
 
-void Dispatcher::serve_stage(int degree) {
+void Dispatcher::serve_stage(const Stage& stage) {
   loaded_.clear();
-  send_to_all({degree, 0});
-  int groups_left = world_.size() / degree;
+  send_to_all({stage.degree, 0});
+  int groups_left = world_.size() / stage.degree;
   Backoff backoff;
   while (groups_left > 0) {
     heed_stop();
+    heed_last_words();
     const auto message = world_.try_receive(Tag::request);
     if (!message) {
       backoff.pause();
       continue;
     }
     backoff.restart();
-    if (!answer(message->first, decode_run_report(message->second), degree)) --groups_left;
+    if (!answer(message->first, decode_run_report(message->second), stage)) --groups_left;
   }
 }
 
-bool Dispatcher::answer(int leader, const RunReport& report, int degree) {
+bool Dispatcher::answer(int leader, const RunReport& report, const Stage& stage) {
+  const int degree = stage.degree;
   take_report(report);
-  RunOrder order = choose(leader, degree);
+  RunOrder order = choose(leader, stage);
   if (order.run != RunOrder::none) {
     on_store([&] { ledger_.started(order.run, leader / degree); });
     if (stopping_) order = {};
@@ -73,6 +82,8 @@ void Dispatcher::take_report(const RunReport& report) {
       stop(ExitCode::interrupted, "told to stop");
       return;
     case RunReport::Outcome::not_stored:
+      // It came to its end: nothing that the next start would have to be warned of.
+      on_store([&] { ledger_.abandoned(report.run); });
       stop(ExitCode::store, report.reason);
       return;
     case RunReport::Outcome::stored:
@@ -88,18 +99,26 @@ void Dispatcher::take_report(const RunReport& report) {
   }
 }
 
-RunOrder Dispatcher::choose(int leader, int degree) {
-  if (stopping_) return {};
-  const auto run = queue_.take(degree, loaded_[leader], estimate_.longest_within(watch_.seconds_left()));
+RunOrder Dispatcher::choose(int leader, const Stage& stage) {
+  const bool another_has_it = stage.suspects && leader != 0;
+  if (stopping_ || another_has_it) return {};
+  const auto run = queue_.take(stage, loaded_[leader], estimate_.longest_within(watch_.seconds_left()));
   if (!run) {
-    if (queue_.next_degree() == degree) {
-      stop(ExitCode::interrupted,
-           fmt::format("{}: no run that is left is predicted to fit", watch_.reason()));
-    }
+    set_aside(stage);
     return {};
   }
   loaded_[leader] = weights_key(plan_.runs[static_cast<std::size_t>(*run)].spec);
   return {*run, ledger_.attempt(*run)};
+}
+
+// Smaller degrees may have runs that fit the time that is left.
+void Dispatcher::set_aside(const Stage& stage) {
+  const std::int64_t runs = queue_.set_aside(stage);
+  if (runs == 0) return;
+  set_aside_ += runs;
+  progress_.note(
+      fmt::format("tensor_parallel {}: {} runs set aside, predicted to take longer than the {} left",
+                  stage.degree, runs, format_seconds(std::max(0.0, watch_.seconds_left()))));
 }
 
 void Dispatcher::heed_stop() {
@@ -109,17 +128,36 @@ void Dispatcher::heed_stop() {
   if (asked == Stop::now && !told_to_abandon_) record_abandoned();
 }
 
-// Before anything else: the launcher may kill within a second, and a run killed so has not crashed. One of
-// whose ranks is dead has: its death may be why all others are told to stop. Those out of sight report for
-// themselves, if they can.
+// A rank that failed inside a collective ends the job: its own run has a record by now, those of other groups
+// are innocent. It waits for the answer.
+void Dispatcher::heed_last_words() {
+  const auto message = world_.try_receive(Tag::last_words);
+  if (!message) return;
+  const std::int64_t guilty = decode_last_words(message->second).run;
+  stop(ExitCode::interrupted, fmt::format("rank {} failed while measuring", message->first));
+  for (const auto& [run, leader] : in_flight_) {
+    if (run != guilty) on_store([&, id = run] { ledger_.abandoned(id); });
+  }
+  world_.send({}, message->first, Tag::heard);
+}
+
+// Before anything else: the launcher may kill within a second, and a run killed so has not crashed.
 void Dispatcher::record_abandoned() {
   told_to_abandon_ = true;
+  const bool no_crash = watch_.announced();
   for (const auto& [run, leader] : in_flight_) {
-    const int degree = plan_.runs[static_cast<std::size_t>(run)].spec.tensor_parallel;
-    bool alive = true;
-    for (int rank = leader; rank < leader + degree; ++rank) alive = alive && peers_.seen_alive(rank);
-    if (alive) on_store([&, id = run] { ledger_.abandoned(id); });
+    if (no_crash || presumed_alive(run, leader)) on_store([&, id = run] { ledger_.abandoned(id); });
   }
+}
+
+// A run one of whose ranks is dead has crashed: that may be why all others are told to stop. Those out of
+// sight report for themselves, if they can.
+bool Dispatcher::presumed_alive(std::int64_t run, int leader) const {
+  const int degree = plan_.runs[static_cast<std::size_t>(run)].spec.tensor_parallel;
+  for (int rank = leader; rank < leader + degree; ++rank) {
+    if (!peers_.seen_alive(rank)) return false;
+  }
+  return true;
 }
 
 void Dispatcher::stop(ExitCode code, const std::string& reason) {
@@ -138,7 +176,8 @@ double Dispatcher::time_left_s() const {
 
 ExitCode Dispatcher::exit_code() const {
   if (stopping_) return stop_code_;
-  const bool failures = progress_.failed() + ledger_.found_failed() + ledger_.crashed() > 0;
+  const bool failures =
+      progress_.failed() + ledger_.found_failed() + ledger_.crashed() + ledger_.too_long() > 0;
   return failures ? ExitCode::runs_failed : ExitCode::ok;
 }
 

@@ -34,13 +34,16 @@ class Dispatcher {
   const std::string& stop_reason() const { return stop_reason_; }
 
  private:
-  void serve_stage(int degree);
+  void serve_stage(const Stage& stage);
   // Takes the leader's report and answers it; false when the leader's group is done with the stage.
-  bool answer(int leader, const RunReport& report, int degree);
+  bool answer(int leader, const RunReport& report, const Stage& stage);
   void take_report(const RunReport& report);
-  RunOrder choose(int leader, int degree);
+  RunOrder choose(int leader, const Stage& stage);
+  void set_aside(const Stage& stage);
   void heed_stop();
+  void heed_last_words();
   void record_abandoned();
+  bool presumed_alive(std::int64_t run, int leader) const;
   void stop(ExitCode code, const std::string& reason);
   double time_left_s() const;
   ExitCode exit_code() const;
@@ -63,6 +66,7 @@ class Dispatcher {
   std::map<std::int64_t, int> in_flight_;  // run: its group's leader
   bool stopping_ = false;
   bool told_to_abandon_ = false;
+  std::int64_t set_aside_ = 0;  // runs for which there was no time
   ExitCode stop_code_ = ExitCode::ok;
   std::string stop_reason_;
 };

@@ -55,9 +55,8 @@ RunReport commit(const RunRecord& record, const RunOrder& order, const SweepCont
 
 RunReport do_run(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
                  ModelCache& models, const SweepContext& sweep) {
-  const PlannedRun& run = sweep.plan.runs[static_cast<std::size_t>(order.run)];
   try {
-    const RunRecord record = execute_run(run, order.attempt, group_number, group, world, models, sweep);
+    const RunRecord record = execute_run(order, group_number, group, world, models, sweep);
     return group.rank() == 0 ? commit(record, order, sweep) : RunReport{};
   } catch (const Interrupted&) {
     RunReport report;

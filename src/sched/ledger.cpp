@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/units.hpp"
 #include "sched/run_execution.hpp"
 
 namespace hydrajob {
@@ -14,6 +15,11 @@ constexpr int crashes_to_give_up = 2;
 
 bool is_failure(RunStatus status) {
   return status != RunStatus::ok && status != RunStatus::skipped;
+}
+
+std::string too_long_reason(const PlannedRun& run, double longest_run_s) {
+  return fmt::format("predicted to take {} at least, a run of this job can have {}",
+                     format_seconds(run.cost.predicted_s), format_seconds(longest_run_s));
 }
 
 double unix_now_s() {
@@ -50,8 +56,13 @@ void Ledger::sort_run(std::int64_t run, const LedgerRequest& request) {
     ++crashed_;
     attempts_[static_cast<std::size_t>(run)] = last;
     write_row(run, RunStatus::crashed, "the job died with this run in flight, twice", request);
+  } else if (planned.cost.predicted_s > request.longest_run_s) {
+    // The prediction is a lower bound: no start with this much time will ever do it.
+    ++too_long_;
+    if (!known) write_row(run, RunStatus::skipped, too_long_reason(planned, request.longest_run_s), request);
   } else {
     pending_.push_back(run);
+    if (crashed) suspects_.insert(run);
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,22 +18,27 @@ namespace hydrajob {
 struct LedgerRequest {
   std::filesystem::path store;
   bool rerun_failed = false;  // runs that failed, ran out of memory, timed out or crashed are done again
-  std::string config_text;    // of the records that it writes itself: skipped and crashed runs
+  double longest_run_s = std::numeric_limits<double>::infinity();  // what a run can have of the job's time
+  std::string config_text;  // of the records that it writes itself: skipped and crashed runs
   std::string environment;
 };
 
 class Ledger {
  public:
-  // Sorts the plan's runs by what the store holds of them. Writes the rows of skipped runs, and of runs that
-  // were in flight when the job died twice. Throws StoreError.
+  // Sorts the plan's runs by what the store holds of them. Writes the rows of skipped runs, of runs that are
+  // predicted to take longer than the whole job, and of runs that were in flight when the job died twice.
+  // Throws StoreError.
   Ledger(Store& store, const Plan& plan, const LedgerRequest& request);
 
   // Indices into plan.runs, in the plan's order.
   const std::vector<std::int64_t>& pending() const { return pending_; }
+  // Those of them that were in flight at a death of the job.
+  const std::set<std::int64_t>& suspects() const { return suspects_; }
   std::int64_t found_done() const { return found_done_; }      // with a result from an earlier start
   std::int64_t found_failed() const { return found_failed_; }  // failed before and left so
   std::int64_t skipped() const { return skipped_; }
-  std::int64_t crashed() const { return crashed_; }  // recorded as crashed now
+  std::int64_t too_long() const { return too_long_; }  // skipped because no job of this length can do them
+  std::int64_t crashed() const { return crashed_; }    // recorded as crashed now
 
   // The attempt that a pending run's next start is: 1 where it never ran.
   std::int32_t attempt(std::int64_t run) const { return attempts_[static_cast<std::size_t>(run)]; }
@@ -51,10 +58,12 @@ class Ledger {
   Store& store_;
   const Plan& plan_;
   std::vector<std::int64_t> pending_;
+  std::set<std::int64_t> suspects_;
   std::vector<std::int32_t> attempts_;
   std::int64_t found_done_ = 0;
   std::int64_t found_failed_ = 0;
   std::int64_t skipped_ = 0;
+  std::int64_t too_long_ = 0;
   std::int64_t crashed_ = 0;
 };
 

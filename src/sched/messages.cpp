@@ -43,6 +43,9 @@ std::string encode(const RunOrder& order) {
 std::string encode(const RunReport& r) {
   return pack(FixedReport{r.outcome, r.status, r.run, r.attempt, r.wall_s, r.headline_s}) + r.reason;
 }
+std::string encode(const LastWords& words) {
+  return pack(words);
+}
 
 StageOrder decode_stage_order(const std::string& bytes) {
   return unpack<StageOrder>(bytes);
@@ -53,6 +56,10 @@ RunOrder decode_run_order(const std::string& bytes) {
 RunReport decode_run_report(const std::string& bytes) {
   const auto f = unpack<FixedReport>(bytes);
   return {f.outcome, f.run, f.attempt, f.status, f.wall_s, f.headline_s, bytes.substr(sizeof f)};
+}
+
+LastWords decode_last_words(const std::string& bytes) {
+  return unpack<LastWords>(bytes);
 }
 
 }  // namespace hydrajob

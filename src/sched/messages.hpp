@@ -9,12 +9,14 @@
 
 namespace hydrajob {
 
-// Tags of point-to-point messages. The first three travel in the world, the last within a group.
+// Tags of point-to-point messages. All travel in the world but relay, which stays within a group.
 struct Tag {
-  static constexpr int stage = 1;    // dispatcher to every rank: StageOrder
-  static constexpr int request = 2;  // leader to dispatcher: RunReport, and the wish for another run
-  static constexpr int order = 3;    // dispatcher to leader: RunOrder
-  static constexpr int relay = 4;    // leader to the other ranks of its group: RunOrder
+  static constexpr int stage = 1;       // dispatcher to every rank: StageOrder
+  static constexpr int request = 2;     // leader to dispatcher: RunReport, and the wish for another run
+  static constexpr int order = 3;       // dispatcher to leader: RunOrder
+  static constexpr int relay = 4;       // leader to the other ranks of its group: RunOrder
+  static constexpr int last_words = 5;  // rank that must end the job, to dispatcher: LastWords
+  static constexpr int heard = 6;       // dispatcher to that rank: they are in the journal
 };
 
 // Form groups of this degree, or leave with this exit code.
@@ -28,6 +30,11 @@ struct RunOrder {
   static constexpr std::int64_t none = -1;
   std::int64_t run = none;  // index into Plan::runs
   std::int32_t attempt = 1;
+};
+
+// This rank is about to end the job because of this run.
+struct LastWords {
+  std::int64_t run = RunOrder::none;
 };
 
 // How a leader's last run ended.
@@ -50,10 +57,12 @@ struct RunReport {
 std::string encode(const StageOrder& order);
 std::string encode(const RunOrder& order);
 std::string encode(const RunReport& report);
+std::string encode(const LastWords& words);
 
 // Both ends are one binary: what does not parse is a defect, and throws std::logic_error.
 StageOrder decode_stage_order(const std::string& bytes);
 RunOrder decode_run_order(const std::string& bytes);
 RunReport decode_run_report(const std::string& bytes);
+LastWords decode_last_words(const std::string& bytes);
 
 }  // namespace hydrajob

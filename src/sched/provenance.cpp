@@ -4,11 +4,11 @@
 #include <array>
 #include <cstdlib>
 #include <string_view>
-#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/process.hpp"
 #include "build_info.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
@@ -46,11 +46,6 @@ std::string allowed_environment() {
   JsonObject object;
   for (const auto& [name, value] : found) object.add(name, value);
   return object.text();
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
 }
 
 std::string describe_rank(const Machine& machine) {

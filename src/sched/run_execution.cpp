@@ -10,11 +10,17 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "comm/launcher.hpp"
+#include "sched/backoff.hpp"
 #include "store/store.hpp"
 
 namespace hydrajob {
 namespace {
+
+// A run that had this part of its job's time when it began gets no more from another job.
+constexpr double nearly_whole = 0.8;
+constexpr std::chrono::seconds longest_wait_for_dispatcher(5);
 
 struct Failure {
   RunStatus status = RunStatus::failed;
@@ -45,10 +51,10 @@ double unix_now_s() {
 
 class RunExecution {
  public:
-  RunExecution(const PlannedRun& run, std::int32_t attempt, int group_number, Communicator& group,
-               Communicator& world, const SweepContext& sweep)
-      : run_(run),
-        attempt_(attempt),
+  RunExecution(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+               const SweepContext& sweep)
+      : order_(order),
+        run_(sweep.plan.runs[static_cast<std::size_t>(order.run)]),
         group_number_(group_number),
         group_(group),
         world_(world),
@@ -95,6 +101,7 @@ class RunExecution {
     try {
       return complete(workload.measure());
     } catch (const Interrupted&) {
+      if (had_the_whole_job()) return failed(whole_job_was_not_enough());
       throw;
     } catch (const TimeLimit& e) {
       return failed({RunStatus::timed_out, e.what()});
@@ -129,7 +136,7 @@ class RunExecution {
   }
 
   RunRecord stamp(RunRecord record) const {
-    record.attempt = attempt_;
+    record.attempt = order_.attempt;
     record.group = group_number_;
     record.first_rank = group_number_ * group_.size();
     record.started_unix_s = started_unix_s_;
@@ -137,6 +144,26 @@ class RunExecution {
     record.metrics["wall_s"] = {record.finished_unix_s - started_unix_s_, "s",
                                 "the run whole, loading included"};
     return record;
+  }
+
+  // The job's time is over, and this run had nearly all of it: begun again it would end so each time.
+  bool had_the_whole_job() const {
+    return sweep_.watch.seconds_left() <= 0 &&
+           seconds_left_at_start_ >= nearly_whole * sweep_.watch.longest_run_s();
+  }
+
+  Failure whole_job_was_not_enough() const {
+    return {RunStatus::timed_out, fmt::format("not done after {}, nearly the whole time of its job",
+                                              format_seconds(unix_now_s() - started_unix_s_))};
+  }
+
+  // So that runs of other groups do not count as crashed. A dispatcher that does not answer has troubles of
+  // its own.
+  void say_last_words() {
+    world_.send(encode(LastWords{order_.run}), 0, Tag::last_words);
+    const auto patience = std::chrono::steady_clock::now() + longest_wait_for_dispatcher;
+    Backoff backoff;
+    while (!world_.try_receive(Tag::heard) && std::chrono::steady_clock::now() < patience) backoff.pause();
   }
 
   void end_the_job(const Failure& failure) {
@@ -149,16 +176,18 @@ class RunExecution {
     } catch (const std::exception& e) {
       log::error(e.what());
     }
+    say_last_words();
     world_.abort(static_cast<int>(lost_job_code()));
   }
 
+  RunOrder order_;
   const PlannedRun& run_;
-  std::int32_t attempt_;
   int group_number_;
   Communicator& group_;
   Communicator& world_;
   const SweepContext& sweep_;
   double started_unix_s_ = unix_now_s();
+  double seconds_left_at_start_ = sweep_.watch.seconds_left();
 };
 
 }  // namespace
@@ -176,9 +205,9 @@ RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
   return record;
 }
 
-RunRecord execute_run(const PlannedRun& run, std::int32_t attempt, int group_number, Communicator& group,
-                      Communicator& world, ModelCache& models, const SweepContext& sweep) {
-  return RunExecution(run, attempt, group_number, group, world, sweep).execute(models);
+RunRecord execute_run(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+                      ModelCache& models, const SweepContext& sweep) {
+  return RunExecution(order, group_number, group, world, sweep).execute(models);
 }
 
 }  // namespace hydrajob

@@ -1,6 +1,7 @@
 #include "sched/run_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,69 +13,80 @@ std::string weights_key(const RunSpec& spec) {
   return fmt::format("{} {} {} {}", spec.architecture.name, spec.weights, seed, name_of(spec.dtype));
 }
 
-RunQueue::RunQueue(const Plan& plan, const std::vector<std::int64_t>& pending) : plan_(plan) {
+bool RunQueue::Earlier::operator()(const Stage& a, const Stage& b) const {
+  return std::pair(a.suspects, -a.degree) < std::pair(b.suspects, -b.degree);
+}
+
+RunQueue::RunQueue(const Plan& plan, const std::vector<std::int64_t>& pending,
+                   const std::set<std::int64_t>& suspects)
+    : plan_(plan) {
   std::vector<std::int64_t> longest_first = pending;
   std::stable_sort(longest_first.begin(), longest_first.end(),
                    [&](std::int64_t a, std::int64_t b) { return predicted(a) > predicted(b); });
   for (const std::int64_t run : longest_first) {
     const RunSpec& spec = plan_.runs[static_cast<std::size_t>(run)].spec;
-    stages_[spec.tensor_parallel][weights_key(spec)].push_back(run);
-    Total& total = totals_[spec.tensor_parallel];
-    total.predicted_s += predicted(run);
-    ++total.runs;
-    ++size_;
+    Left& left = stages_[{spec.tensor_parallel, suspects.count(run) > 0}];
+    left.buckets[weights_key(spec)].push_back(run);
+    left.predicted_s += predicted(run);
+    ++left.runs;
   }
 }
 
-std::optional<int> RunQueue::next_degree() const {
+std::optional<Stage> RunQueue::next_stage() const {
   if (stages_.empty()) return std::nullopt;
   return stages_.begin()->first;
 }
 
-std::optional<std::int64_t> RunQueue::take(int degree, const std::string& loaded, double seconds_left) {
-  const auto found = stages_.find(degree);
+std::optional<std::int64_t> RunQueue::take(const Stage& stage, const std::string& loaded,
+                                           double seconds_left) {
+  const auto found = stages_.find(stage);
   if (found == stages_.end()) return std::nullopt;
-  Stage& stage = found->second;
-  if (const auto same = stage.find(loaded); same != stage.end()) {
-    if (const auto run = take_from(stage, same, seconds_left)) return run;
+  Buckets& buckets = found->second.buckets;
+  if (const auto same = buckets.find(loaded); same != buckets.end()) {
+    if (const auto run = take_from(found, same, seconds_left)) return run;
   }
   const auto longer = [&](const auto& a, const auto& b) {
     return predicted(a.second.front()) < predicted(b.second.front());
   };
-  const auto longest = std::max_element(stage.begin(), stage.end(), longer);
-  if (const auto run = take_from(stage, longest, seconds_left)) return run;
+  const auto longest = std::max_element(buckets.begin(), buckets.end(), longer);
+  if (const auto run = take_from(found, longest, seconds_left)) return run;
   // The bucket with the longest run has none that fits the time left; others may.
-  for (auto bucket = stage.begin(); bucket != stage.end(); ++bucket) {
-    if (const auto run = take_from(stage, bucket, seconds_left)) return run;
+  for (auto bucket = buckets.begin(); bucket != buckets.end(); ++bucket) {
+    if (const auto run = take_from(found, bucket, seconds_left)) return run;
   }
   return std::nullopt;
 }
 
-std::optional<std::int64_t> RunQueue::take_from(Stage& stage, Stage::iterator bucket, double seconds_left) {
+std::optional<std::int64_t> RunQueue::take_from(Stages::iterator stage, Buckets::iterator bucket,
+                                                double seconds_left) {
   Bucket& runs = bucket->second;
   const auto fits = std::find_if(runs.begin(), runs.end(),
                                  [&](std::int64_t run) { return predicted(run) <= seconds_left; });
   if (fits == runs.end()) return std::nullopt;
   const std::int64_t run = *fits;
-  const int degree = plan_.runs[static_cast<std::size_t>(run)].spec.tensor_parallel;
+  Left& left = stage->second;
   runs.erase(fits);
-  --size_;
-  totals_[degree].predicted_s -= predicted(run);
-  --totals_[degree].runs;
-  if (runs.empty()) stage.erase(bucket);
-  if (stage.empty()) {
-    stages_.erase(degree);
-    totals_.erase(degree);
-  }
+  left.predicted_s -= predicted(run);
+  --left.runs;
+  if (runs.empty()) left.buckets.erase(bucket);
+  if (left.runs == 0) stages_.erase(stage);
   return run;
+}
+
+std::int64_t RunQueue::set_aside(const Stage& stage) {
+  const auto found = stages_.find(stage);
+  if (found == stages_.end()) return 0;
+  const std::int64_t runs = found->second.runs;
+  stages_.erase(found);
+  return runs;
 }
 
 QueueShare RunQueue::share(int ranks) const {
   QueueShare share;
-  for (const auto& [degree, total] : totals_) {
-    const int groups = std::max(1, ranks / degree);
-    share.predicted_s += total.predicted_s / groups;
-    share.runs += static_cast<double>(total.runs) / groups;
+  for (const auto& [stage, left] : stages_) {
+    const int groups = stage.suspects ? 1 : std::max(1, ranks / stage.degree);
+    share.predicted_s += left.predicted_s / groups;
+    share.runs += static_cast<double>(left.runs) / groups;
   }
   return share;
 }

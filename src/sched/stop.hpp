@@ -23,8 +23,9 @@ enum class Stop : int {
   now,   // abandon what runs at its next check
 };
 
-// SIGTERM and SIGINT ask to stop now: mpirun kills one second later. SIGUSR2 (a batch system's warning) asks
-// to stop soon. Handlers of the process while this object lives; at most one at a time.
+// SIGTERM, SIGINT and SIGHUP ask to stop now: mpirun kills one second later. SIGUSR2 (a batch system's
+// warning) asks to stop soon. SIGUSR1, which would end the process, is ignored: batch systems send it to
+// whole jobs. Handlers of the process while this object lives; at most one at a time.
 class StopSignals {
  public:
   StopSignals();
@@ -33,20 +34,36 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
   static Stop asked();
+  // Whether SIGUSR2 came, before or without another.
+  static bool warned();
   // "SIGTERM", or empty.
   static std::string name();
 };
 
-// Seconds until what runs must be abandoned: a margin (10 s, at most a tenth of the limit) before
-// `time_limit_s` after this object's start, where > 0, or before Slurm's SLURM_JOB_END_TIME, whichever is
-// sooner. Infinite where neither is given.
+// The job's end: `time_limit_s` after this object's start, where > 0, or Slurm's SLURM_JOB_END_TIME,
+// whichever is sooner; none where neither is given. An end that is past already is a mistake, and ignored.
+// What runs is abandoned a margin before it: 10 s, or twice the longest time between two checks of a run,
+// since the next may take as long; at most 110 s, less than the batch script's warning, and a tenth of
+// `time_limit_s`. Any thread may ask.
 class Deadline {
  public:
   explicit Deadline(double time_limit_s);
+  // Until what runs must be abandoned. Infinite where there is no end.
   double seconds_left() const;
+  // The most that a run can have that is the job's first: from the job's start (SLURM_JOB_START_TIME where
+  // Slurm ends it) to seconds_left() = 0.
+  double longest_run_s() const;
+  // A run was `seconds` without a check.
+  void note_interval(double seconds);
 
  private:
-  double end_unix_s_ = std::numeric_limits<double>::infinity();
+  double margin_s() const;
+
+  double limit_s_;
+  double begin_unix_s_;
+  double slurm_begin_unix_s_;
+  double slurm_end_unix_s_;
+  std::atomic<double> longest_interval_s_ = 0;
 };
 
 // What this rank alone would do now. After SIGUSR2 what runs has until the deadline; a minute where there is
@@ -56,6 +73,11 @@ class StopWatch {
   explicit StopWatch(double time_limit_s) : deadline_(time_limit_s) {}
   Stop asked();
   double seconds_left() const { return deadline_.seconds_left(); }
+  double longest_run_s() const { return deadline_.longest_run_s(); }
+  void note_interval(double seconds) { deadline_.note_interval(seconds); }
+  // Whether it was known beforehand that the job would be stopped, by its time or by a warning. A signal
+  // alone may also be mpirun's answer to the death of a rank.
+  bool announced() const { return StopSignals::warned() || seconds_left() <= 0; }
   // Why, in words: "SIGTERM", "12 s left of the job's time".
   std::string reason() const;
 

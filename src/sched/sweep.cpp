@@ -33,10 +33,11 @@ class Head {
   Head(Communicator& world, const Peers& peers, const SweepContext& sweep, const SweepOptions& options)
       : store_(sweep.store, Lease::sure_wait_s),
         ledger_(store_, sweep.plan,
-                {sweep.store, options.rerun_failed, sweep.config_text, sweep.environment}),
+                {sweep.store, options.rerun_failed, sweep.watch.longest_run_s(), sweep.config_text,
+                 sweep.environment}),
         progress_(sweep.plan, static_cast<std::int64_t>(ledger_.pending().size()), progress_style()),
         dispatcher_(world, peers, sweep.plan, ledger_, sweep.watch, progress_, {options.max_fails}) {
-    describe_start(sweep.plan);
+    describe_start(sweep);
   }
 
   void start() {
@@ -61,16 +62,23 @@ class Head {
     };
     add(ledger_.found_done(), "done before");
     add(progress_.failed() + ledger_.found_failed() + ledger_.crashed(), "failed");
-    add(ledger_.skipped(), "skipped");
+    add(ledger_.skipped() + ledger_.too_long(), "skipped");
     add(static_cast<std::int64_t>(ledger_.pending().size()) - progress_.done(), "still to do");
     return text;
   }
 
-  void describe_start(const Plan& plan) const {
-    for (const std::string& note : plan.notes) log::info(note);
-    log::info(fmt::format("{} runs: {} to do, {} done before, {} failed before, {} skipped", plan.runs.size(),
-                          ledger_.pending().size(), ledger_.found_done(),
-                          ledger_.found_failed() + ledger_.crashed(), ledger_.skipped()));
+  void describe_start(const SweepContext& sweep) const {
+    for (const std::string& note : sweep.plan.notes) log::info(note);
+    log::info(fmt::format("{} runs: {} to do, {} done before, {} failed before, {} skipped",
+                          sweep.plan.runs.size(), ledger_.pending().size(), ledger_.found_done(),
+                          ledger_.found_failed() + ledger_.crashed(),
+                          ledger_.skipped() + ledger_.too_long()));
+    if (ledger_.too_long() > 0) {
+      log::warning(
+          fmt::format("{} runs are skipped: predicted to take longer than the {} that a run of this "
+                      "job can have; a start with more time does them",
+                      ledger_.too_long(), format_seconds(sweep.watch.longest_run_s())));
+    }
   }
 
   Store store_;

@@ -21,8 +21,9 @@
 namespace hydrajob {
 namespace {
 
-// Read between iterations where a cold cache is asked for.
-constexpr std::int64_t flush_floats = l2_flush_bytes / static_cast<std::int64_t>(sizeof(float));
+// What is read between iterations where a cold cache is asked for: rows, so that every thread reads some and
+// its own caches are emptied too.
+constexpr std::int64_t flush_rows = 256;
 // Random values are repeated after this many: a prime, so that no row or head repeats another.
 constexpr std::int64_t pattern_elements = 1048583;
 
@@ -48,8 +49,7 @@ class Attention final : public Workload {
     const std::size_t workspace = context_.engine.kernels->attention_workspace(args_);
     args_.workspace = hold(std::max<std::size_t>(workspace, 1)).data();
     args_.workspace_bytes = workspace;
-    if (spec.l2 == L2State::cold) flush_ = random_buffer(flush_floats, DType::f32);
-    flushed_ = device_.allocate(sizeof(float));
+    if (spec.l2 == L2State::cold) allocate_flush();
     device_.synchronize();
   }
 
@@ -88,6 +88,13 @@ class Attention final : public Workload {
     args_.out = hold(static_cast<std::size_t>(q_elements) * size_of(args_.dtype)).data();
   }
 
+  void allocate_flush() {
+    constexpr std::int64_t row_bytes = flush_rows * static_cast<std::int64_t>(sizeof(float));
+    flush_floats_ = l2_flush_bytes(context_.engine.ceilings) / row_bytes;
+    flush_ = random_buffer(flush_rows * flush_floats_, DType::f32);
+    flushed_ = device_.allocate(flush_rows * sizeof(float));
+  }
+
   void place_tree() {
     const Pass& pass = layout_.decode;
     args_.n_streams = pass.n_streams();
@@ -104,7 +111,7 @@ class Attention final : public Workload {
   void iterate(Recorder& recorder, std::int32_t iteration, bool warmup) {
     context_.check_time();
     if (flush_) {
-      context_.engine.kernels->row_max(flush_->as<float>(), flushed_->as<float>(), 1, flush_floats,
+      context_.engine.kernels->row_max(flush_->as<float>(), flushed_->as<float>(), flush_rows, flush_floats_,
                                        device_.stream());
     }
     device_.synchronize();
@@ -175,8 +182,9 @@ class Attention final : public Workload {
   BatchLayout layout_;
   AttentionArgs args_;
   std::vector<std::unique_ptr<Buffer>> buffers_;
-  std::unique_ptr<Buffer> flush_;    // (flush_floats); absent where the cache stays warm
-  std::unique_ptr<Buffer> flushed_;  // (1)
+  std::int64_t flush_floats_ = 0;    // a row
+  std::unique_ptr<Buffer> flush_;    // (flush_rows, flush_floats_); absent where the cache stays warm
+  std::unique_ptr<Buffer> flushed_;  // (flush_rows)
   std::uint32_t patterns_ = 0;
   std::size_t bytes_ = 0;
 };

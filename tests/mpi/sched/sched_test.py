@@ -53,13 +53,13 @@ class Sched(unittest.TestCase):
     def command(self, *options, np=NP):
         return [MPIRUN, "--oversubscribe", "--bind-to", "none", "-np", str(np), PROBE, "probe.yaml", *options]
 
-    def environment(self, probe):
+    def environment(self, probe, more=None):
         return dict(os.environ, HJ_PROBE=probe, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                    OMP_NUM_THREADS="1")
+                    OMP_NUM_THREADS="1", **(more or {}))
 
-    def run_probe(self, *options, probe="", np=NP, before=()):
-        run = subprocess.run([*before, *self.command(*options, np=np)], cwd=self.folder, env=self.environment(probe),
-                             capture_output=True, text=True, timeout=120)
+    def run_probe(self, *options, probe="", np=NP, before=(), more=None):
+        run = subprocess.run([*before, *self.command(*options, np=np)], cwd=self.folder,
+                             env=self.environment(probe, more), capture_output=True, text=True, timeout=120)
         self.output = run.stdout + run.stderr
         return run.returncode
 
@@ -209,6 +209,71 @@ class Sched(unittest.TestCase):
         self.assertLess(len(self.rows()), 60)
         self.expect_code(self.run_probe(), 0)
         self.assertEqual([r.status for r in self.rows()], ["ok"] * 60)
+
+    def configure_long_run(self, degree):
+        """One run of this degree that is predicted to take hours, and short ones of degree 1."""
+        axes = [[degree] + [1] * len(PREFIXES), [64] + PREFIXES, [10**9] + [1] * len(PREFIXES)]
+        (self.folder / "probe.yaml").write_text(
+            CONFIG + "mode: hydragen\nmax_iterations: 1000000000\nzip:\n"
+            f"  - {{tensor_parallel: {axes[0]}, prefix: {axes[1]}, iterations: {axes[2]}}}\n")
+
+    def test_a_run_longer_than_the_whole_job_is_skipped_until_there_is_more_time(self):
+        self.configure_long_run(NP)
+        self.expect_code(self.run_probe("--time-limit", "30"), 1)
+        self.assertIn("skipped: predicted to take longer", self.output)
+        rows = {r.prefix: r for r in self.rows()}
+        self.assertEqual([rows[p].status for p in PREFIXES], ["ok"] * len(PREFIXES))
+        self.assertEqual(rows[64].status, "skipped")
+        self.assertIn("predicted to take", rows[64].reason)
+        self.expect_code(self.run_probe("--time-limit", "30"), 1)
+        self.assertEqual(len(self.rows()), 1 + len(PREFIXES))
+        self.expect_code(self.run_probe(), 0)
+        self.assertEqual({r.status for r in self.rows()}, {"ok"})
+
+    def test_a_degree_without_time_does_not_stop_the_smaller_ones(self):
+        """As a job that began long ago, whose whole time would do but whose rest does not."""
+        if NP == 1:
+            self.skipTest("needs two degrees")
+        self.configure_long_run(NP)
+        now = int(time.time())
+        slurm = {"SLURM_JOB_START_TIME": str(now - 10**9), "SLURM_JOB_END_TIME": str(now + 120)}
+        self.expect_code(self.run_probe(more=slurm), 75)
+        self.assertIn(f"tensor_parallel {NP}: 1 runs set aside", self.output)
+        self.assertEqual([(r.prefix, r.status) for r in self.rows()], [(p, "ok") for p in PREFIXES])
+        self.expect_code(self.run_probe(), 0)
+        self.assertEqual({r.status for r in self.rows()}, {"ok"})
+
+    def test_a_run_that_had_the_whole_job_in_vain_is_a_row(self):
+        if NP > 2:
+            self.skipTest("starting many ranks on few cores takes too much of the job's time")
+        self.configure(degrees=[NP], prefixes=[16])
+        self.expect_code(self.run_probe("--time-limit", "12", probe="16:endless"), 75)
+        self.assertEqual([r.status for r in self.rows()], ["timed_out"])
+        self.assertIn("nearly the whole time", self.rows()[0].reason)
+        self.expect_code(self.run_probe("--time-limit", "12"), 1)
+        self.expect_code(self.run_probe("--rerun-failed"), 0)
+
+    def test_a_rank_that_ends_the_job_does_not_blame_other_groups(self):
+        if NP < 4:
+            self.skipTest("needs two groups of two")
+        self.configure(degrees=[2], prefixes=[16, 32, 48, 4096])  # the longest comes first
+        broken = "16:measure_fails,32:measure_fails,48:measure_fails"
+        for _ in range(3):
+            self.expect_code(self.run_probe(probe=broken + ",4096:endless", np=4), 75)
+        self.expect_code(self.run_probe(np=4), 1)
+        self.assertEqual([(r.prefix, r.status, r.attempt) for r in self.rows()],
+                         [(16, "failed", 1), (32, "failed", 1), (48, "failed", 1), (4096, "ok", 1)])
+
+    def test_runs_that_crashed_once_come_last_and_alone(self):
+        if NP < 2:
+            self.skipTest("needs two groups")
+        prefixes = [16, 32, 48, 64, 80, 96]
+        self.configure(degrees=[1], prefixes=prefixes)
+        slow = ",".join(f"{p}:slow" for p in prefixes if p != 96)
+        codes = [self.run_probe(probe=slow + ",96:killed", np=2) for _ in range(3)]
+        self.assertEqual(codes, [137, 137, 1], self.output)
+        self.assertEqual([(r.prefix, r.status) for r in self.rows()],
+                         [(p, "ok") for p in prefixes[:-1]] + [(96, "crashed")])
 
     def wait_for_segments(self, n):
         folder = self.folder / "results.h5.d" / "segments"

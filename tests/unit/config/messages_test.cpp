@@ -66,6 +66,7 @@ const Case values[] = {
     {"batch: 0:5:1\n", "a.yaml:1:8: batch: '0': expected a whole number, from 1 to 16777216"},
     {"batch: 1:5:1,7\n", "a.yaml:1:8: batch: '1:5:1,7': ranges and commas cannot be mixed"},
     {"batch: 1:5\n", "a.yaml:1:8: range '1:5': expected three parts, start:end:step or start:end:xK"},
+    {"zip: {batch: [4, 4, 4], prefix: [1, 2, 1]}\n", "a.yaml:1:6: zip: points 1 and 3 are the same"},
     {"batch: [4, 8, 4]\n", "a.yaml:1:8: batch: 4 is given twice"},
     {"mode: hydrogen\n",
      "a.yaml:1:7: mode: 'hydrogen': expected one of hydragen, noshared, paged, noattention, auto, vllm, "

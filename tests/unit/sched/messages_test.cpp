@@ -18,6 +18,10 @@ TEST(Messages, OrdersSurvive) {
   EXPECT_EQ(decode_run_order(encode(RunOrder{})).run, RunOrder::none);
 }
 
+TEST(Messages, LastWordsSurvive) {
+  EXPECT_EQ(decode_last_words(encode(LastWords{12})).run, 12);
+}
+
 TEST(Messages, ReportsSurvive) {
   RunReport report;
   report.outcome = RunReport::Outcome::stored;

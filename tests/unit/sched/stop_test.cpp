@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <map>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -12,12 +14,16 @@ namespace {
 
 class StopTest : public testing::Test {
  protected:
-  void SetUp() override { unsetenv("SLURM_JOB_END_TIME"); }
-  void TearDown() override { unsetenv("SLURM_JOB_END_TIME"); }
-  static void set_slurm_end(double seconds_from_now) {
-    setenv("SLURM_JOB_END_TIME",
-           std::to_string(std::time(nullptr) + static_cast<long>(seconds_from_now)).c_str(), 1);
+  void SetUp() override { forget_slurm(); }
+  void TearDown() override { forget_slurm(); }
+  static void forget_slurm() {
+    unsetenv("SLURM_JOB_END_TIME");
+    unsetenv("SLURM_JOB_START_TIME");
   }
+  static void set_time(const char* variable, long seconds_from_now) {
+    setenv(variable, std::to_string(std::time(nullptr) + seconds_from_now).c_str(), 1);
+  }
+  static void set_slurm_end(long seconds_from_now) { set_time("SLURM_JOB_END_TIME", seconds_from_now); }
 };
 
 TEST_F(StopTest, NothingAskedNothingStopped) {
@@ -27,12 +33,20 @@ TEST_F(StopTest, NothingAskedNothingStopped) {
 }
 
 TEST_F(StopTest, TerminationStopsNow) {
-  for (const int signal : {SIGTERM, SIGINT}) {
+  const std::map<int, std::string> names = {{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGHUP, "SIGHUP"}};
+  for (const auto& [signal, name] : names) {
     StopWatch watch(0);
     std::raise(signal);
     EXPECT_EQ(watch.asked(), Stop::now);
-    EXPECT_EQ(watch.reason(), signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    EXPECT_EQ(watch.reason(), name);
+    EXPECT_FALSE(watch.announced());
   }
+}
+
+TEST_F(StopTest, Usr1IsIgnored) {
+  StopWatch watch(0);
+  std::raise(SIGUSR1);
+  EXPECT_EQ(watch.asked(), Stop::no);
 }
 
 TEST_F(StopTest, AWarningStopsSoonAndDoesNotHideTermination) {
@@ -42,6 +56,7 @@ TEST_F(StopTest, AWarningStopsSoonAndDoesNotHideTermination) {
   EXPECT_EQ(watch.asked(), Stop::soon);
   std::raise(SIGTERM);
   EXPECT_EQ(watch.asked(), Stop::now);
+  EXPECT_TRUE(watch.announced());
   std::raise(SIGUSR2);
   EXPECT_EQ(watch.asked(), Stop::now);
 }
@@ -69,6 +84,38 @@ TEST_F(StopTest, AfterTheDeadlineItIsTimeToStopNow) {
   StopWatch watch(0);
   EXPECT_EQ(watch.asked(), Stop::now);
   EXPECT_NE(watch.reason().find("left of the job's time"), std::string::npos);
+}
+
+TEST_F(StopTest, AnEndThatIsPastIsIgnored) {
+  set_slurm_end(-60);
+  StopWatch watch(0);
+  EXPECT_EQ(watch.asked(), Stop::no);
+  EXPECT_EQ(watch.longest_run_s(), std::numeric_limits<double>::infinity());
+}
+
+TEST_F(StopTest, LongStepsWidenTheMarginUpToTheWarnings) {
+  set_slurm_end(1000);
+  StopWatch watch(0);
+  watch.note_interval(3);
+  EXPECT_NEAR(watch.seconds_left(), 990, 1.5);
+  watch.note_interval(20);
+  watch.note_interval(3);
+  EXPECT_NEAR(watch.seconds_left(), 960, 1.5);
+  watch.note_interval(500);
+  EXPECT_NEAR(watch.seconds_left(), 890, 1.5);
+  StopWatch limited(50);
+  limited.note_interval(500);
+  EXPECT_NEAR(limited.seconds_left(), 45, 0.5);
+}
+
+TEST_F(StopTest, ARunCanHaveTheWholeJobNotOnlyTheRest) {
+  EXPECT_NEAR(StopWatch(50).longest_run_s(), 45, 0.5);
+  set_time("SLURM_JOB_START_TIME", -500);
+  set_slurm_end(100);
+  StopWatch watch(0);
+  EXPECT_NEAR(watch.seconds_left(), 90, 1.5);
+  EXPECT_NEAR(watch.longest_run_s(), 590, 1.5);
+  EXPECT_NEAR(StopWatch(50).longest_run_s(), 45, 0.5);
 }
 
 TEST_F(StopTest, TheTimeCheckTellsTimeLimitsFromInterruptions) {
