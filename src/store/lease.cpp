@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/process.hpp"
@@ -115,30 +116,56 @@ bool create_exclusively(const std::filesystem::path& path, const std::string& ow
   throw StoreError(path.string() + ": cannot be created: " + std::strerror(error));
 }
 
-// Moves a stale lease out of the way. Of several jobs that try, the rename of one succeeds; a lease that was
-// renewed in between is put back.
-void remove_stale(const std::filesystem::path& path, const std::string& owner) {
-  const std::string aside = name_for(path, "stale");
-  if (::rename(path.c_str(), aside.c_str()) != 0) return;
-  // A lease that another job took in between; had it been killed here, its holder's next look puts it back.
-  if (read_text(aside) != owner && ::link(aside.c_str(), path.c_str()) != 0 && errno != EEXIST) return;
-  ::unlink(aside.c_str());
+// The right to replace a lease, or the claim of a process that died with it: one file for each, by its text.
+std::filesystem::path claim_on(const std::filesystem::path& lease, const std::string& text) {
+  return fmt::format("{}.claim.{:016x}", lease.string(), digest64(text.data(), text.size()));
 }
 
-// Files beside the lease that name_for named, of processes that died before they removed them.
+// Of all that see the same stale lease one comes to hold the claim on it. A claim whose process died is
+// itself claimed, and so on. Empty where a living process has it.
+std::filesystem::path claim(const std::filesystem::path& lease, std::string text, const std::string& owner) {
+  constexpr int longest_chain = 64;
+  for (int links = 0; links < longest_chain; ++links) {
+    std::filesystem::path path = claim_on(lease, text);
+    if (create_exclusively(path, owner)) return path;
+    const std::string rival = read_text(path);
+    if (rival.empty() || rival == text || !stale(path, Owner(rival))) return {};
+    text = rival;
+  }
+  return {};
+}
+
+// Puts `owner` in the place of the stale lease `text`; false when another was faster. The lease is never gone
+// in between, so nobody takes it for free. Claims go only after the lease is replaced: who makes one anew
+// finds another lease than the one it was made for.
+bool replace_stale(const std::filesystem::path& lease, const std::string& text, const std::string& owner) {
+  const std::filesystem::path mine = claim(lease, text, owner);
+  if (mine.empty()) return false;
+  const std::string temporary = name_for(lease, "new");
+  const bool replaced = read_text(lease) == text && write_lasting(temporary, owner, O_TRUNC) &&
+                        ::rename(temporary.c_str(), lease.c_str()) == 0;
+  if (!replaced) ::unlink(temporary.c_str());
+  ::unlink(mine.c_str());
+  return replaced;
+}
+
+// Whose process is dead: files that name_for named, and claims.
+bool is_litter(const std::filesystem::path& lease, const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  if (name.starts_with(lease.filename().string() + ".claim.")) return stale(path, Owner(read_text(path)));
+  const std::size_t pid_at = name.rfind('.') + 1;
+  const bool in_sight = name.substr(0, pid_at).ends_with(fmt::format(".{}.", process_space()));
+  return in_sight ? process_start(std::atol(name.c_str() + pid_at)).empty() : age_s(path) > stale_after_s;
+}
+
+// Files beside the lease, of processes that died before they removed them.
 void remove_litter(const std::filesystem::path& lease) {
   std::vector<std::filesystem::path> litter;
   std::error_code none;
-  const std::string mine = fmt::format(".{}.", process_space());
   for (std::filesystem::directory_iterator at(lease.parent_path(), none), end; at != end;
        at.increment(none)) {
-    const std::string name = at->path().filename().string();
-    if (!name.starts_with(lease.filename().string() + '.')) continue;
-    const std::size_t pid_at = name.rfind('.') + 1;
-    const bool in_sight = name.substr(0, pid_at).ends_with(mine);
-    const bool dead = in_sight ? process_start(std::atol(name.c_str() + pid_at)).empty()
-                               : age_s(at->path()) > stale_after_s;
-    if (dead) litter.push_back(at->path());
+    const bool beside = at->path().filename().string().starts_with(lease.filename().string() + '.');
+    if (beside && is_litter(lease, at->path())) litter.push_back(at->path());
   }
   for (const auto& path : litter) std::filesystem::remove(path, none);
 }
@@ -174,8 +201,7 @@ Lease::~Lease() {
   if (read_text(path_) == owner_) ::unlink(path_.c_str());
 }
 
-// A lease that is gone, with nobody else's in its place, was moved aside by a job that looked at an older one
-// and was killed before it put this one back.
+// A lease that is gone, with nobody else's in its place, was deleted by hand.
 bool Lease::held() const {
   return read_text(path_) == owner_ || create_exclusively(path_, owner_);
 }
@@ -184,11 +210,7 @@ bool Lease::take() {
   std::error_code none;
   if (!std::filesystem::exists(path_, none) && create_exclusively(path_, owner_)) return true;
   const std::string owner = read_text(path_);
-  if (stale(path_, Owner(owner))) {
-    remove_stale(path_, owner);
-    return create_exclusively(path_, owner_);
-  }
-  return false;
+  return stale(path_, Owner(owner)) && replace_stale(path_, owner, owner_);
 }
 
 void Lease::beat() {

@@ -1,6 +1,7 @@
 // One job at a time: who gets the lease, when a lease is stale, and what is left behind.
 #include "store/lease.hpp"
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
@@ -11,9 +12,12 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/process.hpp"
 #include "unit/base/temporary_folder.hpp"
@@ -168,43 +172,76 @@ TEST_F(LeaseTest, clears_what_dead_processes_left_beside_it) {
            (std::string("lease.") + what + '.' + process_space() + '.' + std::to_string(pid));
   };
   std::ofstream(beside("new", child)) << "x";
-  std::ofstream(beside("stale", child)) << "x";
+  std::ofstream(folder_.path() / "lease.claim.0") << process_space() << ' ' << child << " 1\n";
   std::ofstream(beside("new", ::getppid())) << "x";  // alive: perhaps about to take its turn
   EXPECT_TRUE(can_be_taken());
   EXPECT_FALSE(std::filesystem::exists(beside("new", child)));
-  EXPECT_FALSE(std::filesystem::exists(beside("stale", child)));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "lease.claim.0"));
   EXPECT_TRUE(std::filesystem::exists(beside("new", ::getppid())));
+}
+
+// Killed while it replaced a stale lease, with the claim on it in its hands.
+TEST_F(LeaseTest, is_taken_although_one_died_taking_it) {
+  const std::string stale = process_space() + ' ' + std::to_string(::getpid()) + " 1\n";
+  const std::string dead = process_space() + ' ' + std::to_string(::getpid()) + " 2\n";
+  leave(stale);
+  const auto claim =
+      folder_.path() / fmt::format("lease.claim.{:016x}", digest64(stale.data(), stale.size()));
+  std::ofstream(claim) << dead;
+  EXPECT_TRUE(can_be_taken());
+  EXPECT_FALSE(std::filesystem::exists(claim));
+}
+
+// What a child of the test below ends with.
+enum Outcome : int { refused, took_it, lost_it };
+
+// Waits for the start, tries once, and holds what it got until the end is given.
+[[noreturn]] void try_to_take(const std::filesystem::path& folder, int start, int end) {
+  char byte;
+  while (::read(start, &byte, 1) > 0) {
+  }
+  try {
+    const Lease lease(folder, 0);
+    while (::read(end, &byte, 1) > 0) {
+    }
+    ::_exit(lease.held() ? took_it : lost_it);
+  } catch (const StoreError&) {
+    ::_exit(refused);
+  }
 }
 
 // Several processes try to take a stale lease at the same moment: one has it.
 TEST_F(LeaseTest, one_of_many_takes_a_stale_one) {
   constexpr int n_processes = 8;
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 100; ++round) {
     leave(process_space() + ' ' + std::to_string(::getpid()) + " 1\n");
-    std::vector<pid_t> children;
+    std::array<int, 2> start{}, end{};
+    ASSERT_EQ(::pipe(start.data()) + ::pipe(end.data()), 0);
     for (int i = 0; i < n_processes; ++i) {
-      const pid_t child = ::fork();
-      if (child != 0) {
-        children.push_back(child);
+      if (::fork() != 0) continue;
+      ::close(start[1]);
+      ::close(end[1]);
+      try_to_take(folder_.path(), start[0], end[0]);
+    }
+    ::close(start[1]);
+    std::array<int, 3> outcomes{};
+    const auto give_up = std::chrono::steady_clock::now() + 5s;
+    int left = n_processes;
+    while (left > 0) {
+      int status = 0;
+      const bool all_refused_or_late = left == 1 || std::chrono::steady_clock::now() > give_up;
+      if (all_refused_or_late) ::close(std::exchange(end[1], -1));
+      if (::waitpid(-1, &status, all_refused_or_late ? 0 : WNOHANG) <= 0) {
+        std::this_thread::sleep_for(1ms);
         continue;
       }
-      try {
-        const Lease lease(folder_.path(), 0);
-        std::this_thread::sleep_for(300ms);  // longer than the others need to try
-        ::_exit(lease.held() ? 1 : 2);
-      } catch (const StoreError&) {
-        ::_exit(0);
-      }
-    }
-    int winners = 0;
-    for (const pid_t child : children) {
-      int status = 0;
-      ::waitpid(child, &status, 0);
+      --left;
       ASSERT_TRUE(WIFEXITED(status));
-      EXPECT_NE(WEXITSTATUS(status), 2) << "taken, and not held any more";
-      winners += WEXITSTATUS(status) == 1 ? 1 : 0;
+      ++outcomes.at(static_cast<std::size_t>(WEXITSTATUS(status)));
     }
-    EXPECT_EQ(winners, 1) << "round " << round;
+    for (const int fd : {start[0], end[0]}) ::close(fd);
+    EXPECT_EQ(outcomes[took_it], 1) << "round " << round;
+    EXPECT_EQ(outcomes[lost_it], 0) << "round " << round;
     std::filesystem::remove(path_);
   }
 }
