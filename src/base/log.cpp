@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -7,6 +8,8 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include "base/error.hpp"
 
 namespace hydrajob::log {
 namespace {
@@ -23,6 +26,16 @@ std::shared_ptr<spdlog::logger>& logger() {
   return instance;
 }
 
+spdlog::sink_ptr file_of_rank(int rank, const std::filesystem::path& folder) {
+  try {
+    std::filesystem::create_directories(folder);
+    const auto path = folder / ("rank" + std::to_string(rank) + ".log");
+    return std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string());
+  } catch (const std::exception& e) {
+    throw UsageError("log folder " + folder.string() + " cannot be written: " + e.what());
+  }
+}
+
 }  // namespace
 
 void start(int rank, const std::optional<std::filesystem::path>& folder, bool verbose) {
@@ -32,9 +45,7 @@ void start(int rank, const std::optional<std::filesystem::path>& folder, bool ve
   console->set_level(rank == 0 ? shown : spdlog::level::err);
   std::vector<spdlog::sink_ptr> sinks{std::move(console)};
   if (folder) {
-    std::filesystem::create_directories(*folder);
-    auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(
-        (*folder / ("rank" + std::to_string(rank) + ".log")).string());
+    auto file = file_of_rank(rank, *folder);
     file->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     file->set_level(spdlog::level::debug);
     sinks.push_back(std::move(file));
@@ -55,6 +66,20 @@ void warning(const std::string& message) {
 }
 void error(const std::string& message) {
   logger()->error("error: {}", message);
+}
+
+ExitCode exception_in_flight() {
+  try {
+    throw;
+  } catch (const Error& e) {
+    error(e.what());
+    return e.code();
+  } catch (const std::exception& e) {
+    error(std::string("unexpected: ") + e.what());
+  } catch (...) {
+    error("unexpected: an exception that is no std::exception");
+  }
+  return ExitCode::runs_failed;
 }
 
 }  // namespace hydrajob::log

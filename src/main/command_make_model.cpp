@@ -25,7 +25,7 @@ po::options_description described() {
   add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
       "the model file; replaced if it is there");
   add("dtype", po::value<std::string>()->default_value("bf16"), "bf16 or f32");
-  add("seed", po::value<std::uint64_t>()->default_value(1), "of the random weights");
+  add("seed", po::value<std::int64_t>()->default_value(1), "of the random weights, 0 or more");
   add("threads", po::value<int>()->default_value(0), "CPU threads; 0: as many as there are cores");
   add("help,h", "print this");
   return options;
@@ -46,6 +46,14 @@ po::variables_map parse(const std::vector<std::string>& arguments, const po::opt
   return values;
 }
 
+// A negative one is refused as it is in an experiment: read as unsigned it would be another, without a word.
+template <class T>
+T not_negative(const po::variables_map& values, const char* name) {
+  const T value = values[name].as<T>();
+  if (value < 0) throw UsageError(fmt::format("make-model: --{} {}: expected 0 or more", name, value));
+  return value;
+}
+
 }  // namespace
 
 ExitCode run_make_model(const std::vector<std::string>& arguments) {
@@ -59,20 +67,18 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
     throw UsageError("make-model: which ARCHITECTURE.yaml? See configs/models/");
   if (values.count("output") == 0) throw UsageError("make-model: -o MODEL.h5 is missing");
   const DType dtype = parse_dtype(values["dtype"].as<std::string>());
-  const int asked = values["threads"].as<int>();
-  if (asked < 0) throw UsageError(fmt::format("make-model: --threads {}: expected 0 or more", asked));
+  const auto seed = static_cast<std::uint64_t>(not_negative<std::int64_t>(values, "seed"));
+  const int asked = not_negative<int>(values, "threads");
 
   const Architecture architecture = load_architecture(values["architecture"].as<std::string>());
   const std::filesystem::path output = values["output"].as<std::string>();
-  const auto source = make_random_weights(architecture, values["seed"].as<std::uint64_t>(),
-                                          asked > 0 ? asked : cores_available());
+  const auto source = make_random_weights(architecture, seed, asked > 0 ? asked : cores_available());
   const auto begin = std::chrono::steady_clock::now();
   write_model_file(output, *source, dtype);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   const auto bytes = static_cast<double>(std::filesystem::file_size(output));
   log::info(fmt::format("{}: {} {}, random weights of seed {}, {} in {}", output.string(), architecture.name,
-                        name_of(dtype), values["seed"].as<std::uint64_t>(), format_bytes(bytes),
-                        format_seconds(taken.count())));
+                        name_of(dtype), seed, format_bytes(bytes), format_seconds(taken.count())));
   return ExitCode::ok;
 }
 

@@ -1,7 +1,6 @@
 #include "main/command_run.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -49,7 +48,7 @@ void show_plan(const Experiment& experiment, const RunOptions& options, Communic
 ExitCode run_job(const std::vector<std::string>& arguments, const WorkloadFactory& factory,
                  Communicator& world) {
   const RunOptions options = agreed(world, [&] { return parse_run_options(arguments); });
-  log::start(world.rank(), options.log_dir, options.verbose);
+  agreed(world, [&] { log::start(world.rank(), options.log_dir, options.verbose); });
   const Experiment experiment = agreed(world, [&] { return load_experiment(options.config, options.set); });
   if (!options.list && !options.dry_run) return run_sweep(experiment, options.sweep, world, factory);
   agreed(world, [&] {
@@ -58,29 +57,27 @@ ExitCode run_job(const std::vector<std::string>& arguments, const WorkloadFactor
   return ExitCode::ok;
 }
 
-// Errors that all ranks share are printed once, and before any rank leaves:
-// mpirun kills the others then.
-ExitCode run_or_explain(const std::vector<std::string>& arguments, const WorkloadFactory& factory,
-                        Communicator& world) {
+}  // namespace
+
+ExitCode run_or_explain(Communicator& world, const std::function<ExitCode()>& job) {
   try {
-    return run_job(arguments, factory, world);
+    return job();
   } catch (const AgreedError& e) {
     if (world.rank() == 0) log::error(e.what());
-    world.barrier();
+    world.barrier();  // mpirun kills the others when the first rank leaves
     return e.code();
-  } catch (const std::exception& e) {
-    log::error(e.what());
-    world.abort(static_cast<int>(ExitCode::interrupted));
-    return ExitCode::interrupted;  // not reached
+  } catch (...) {
+    world.abort(static_cast<int>(log::exception_in_flight()));
   }
 }
 
-}  // namespace
-
 ExitCode run_experiment(const std::vector<std::string>& arguments, const WorkloadFactory& factory) {
-  if (!launched_by_mpi()) return run_or_explain(arguments, factory, *make_self_communicator());
+  const auto run_on = [&](Communicator& world) {
+    return run_or_explain(world, [&] { return run_job(arguments, factory, world); });
+  };
+  if (!launched_by_mpi()) return run_on(*make_self_communicator());
   MpiSession session;
-  return run_or_explain(arguments, factory, session.world());
+  return run_on(session.world());
 }
 
 }  // namespace hydrajob

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -40,6 +41,15 @@ double number(const std::string& option, const std::string& text) {
   return value;
 }
 
+int whole_number(const std::string& option, const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    throw UsageError(fmt::format("supervise: {} {}: expected a whole number, 0 or more", option, text));
+  }
+  return value;
+}
+
 // Options of the supervisor itself stand before the `--`.
 bool asks_for_help(const std::vector<std::string>& arguments) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
@@ -74,7 +84,7 @@ Request parse(const std::vector<std::string>& arguments) {
                                    close ? fmt::format(": did you mean '{}'?", *close) : ""));
     }
     if (at + 1 == separator) throw UsageError(fmt::format("supervise: {} needs a number", *at));
-    if (*at == "--max-restarts") request.policy.max_restarts = static_cast<int>(number(*at, *(at + 1)));
+    if (*at == "--max-restarts") request.policy.max_restarts = whole_number(*at, *(at + 1));
     if (*at == "--backoff") request.policy.backoff_s = number(*at, *(at + 1));
   }
   return request;

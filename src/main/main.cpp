@@ -1,6 +1,5 @@
 // hydrajob: the commands. An experiment's way through the program is in command_run.cpp and sched/sweep.cpp.
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -44,8 +43,7 @@ int main(int argc, char** argv) {
   } catch (const Error& e) {
     if (launcher_rank() == 0) log::error(e.what());
     return static_cast<int>(e.code());
-  } catch (const std::exception& e) {
-    log::error(e.what());
-    return static_cast<int>(ExitCode::runs_failed);
+  } catch (...) {
+    return static_cast<int>(log::exception_in_flight());
   }
 }

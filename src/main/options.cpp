@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include <boost/program_options.hpp>
@@ -120,10 +121,21 @@ std::string config_of(const po::variables_map& values) {
         fmt::format("expected one configuration, got {}; hydrajob --help explains", configs.size()));
   }
   const std::string& config = configs.front();
-  if (std::filesystem::exists(config)) return config;
+  std::error_code unreadable;
+  if (std::filesystem::exists(config, unreadable)) return config;
   const auto command = nearest(config, {"make-model", "store", "supervise"});
-  throw UsageError(fmt::format("{}: no such file{}", config,
+  throw UsageError(fmt::format("{}: {}{}", config, unreadable ? unreadable.message() : "no such file",
                                command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
+}
+
+// Of the plan that is only shown: a sweep has the ranks that started it.
+int ranks_of(const po::variables_map& values, bool only_shown) {
+  const int ranks = positive_or_zero<int>(values, "ranks");
+  if (ranks > 0 && !only_shown) {
+    throw UsageError(fmt::format(
+        "--ranks {0}: only with --dry-run or --list; to run on {0} ranks: mpirun -np {0} hydrajob …", ranks));
+  }
+  return ranks;
 }
 
 std::string joined(const Strings& arguments) {
@@ -144,7 +156,7 @@ RunOptions parse_run_options(const Strings& arguments) {
   if (timeout > 0) options.set.push_back(fmt::format("timeout={}", timeout));
   options.list = values["list"].as<bool>();
   options.dry_run = values["dry-run"].as<bool>();
-  options.ranks = positive_or_zero<int>(values, "ranks");
+  options.ranks = ranks_of(values, options.list || options.dry_run);
   options.verbose = values["verbose"].as<bool>();
   if (values.count("log-dir") > 0) options.log_dir = values["log-dir"].as<std::string>();
   options.sweep.store = value_or<std::string>(values, "store", {});

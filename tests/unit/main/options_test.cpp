@@ -87,10 +87,18 @@ TEST_F(OptionsTest, WrongOnesAreNamedWithTheNearest) {
   EXPECT_EQ(refusal({config_, "--timeout", "-1"}), "--timeout -1: expected more than 0");
 }
 
+TEST_F(OptionsTest, RanksToPlanForAreRefusedWhereRunsAreDone) {
+  EXPECT_EQ(refusal({config_, "--ranks", "8"}),
+            "--ranks 8: only with --dry-run or --list; to run on 8 ranks: mpirun -np 8 hydrajob …");
+  EXPECT_EQ(parse({"--ranks", "8", "--list"}).ranks, 8);
+  EXPECT_EQ(parse({"--ranks", "8", "--dry-run"}).ranks, 8);
+}
+
 TEST_F(OptionsTest, OneConfigurationIsExpected) {
   EXPECT_NE(refusal({}).find("expected one configuration, got 0"), std::string::npos);
   EXPECT_NE(refusal({config_, config_}).find("got 2"), std::string::npos);
   EXPECT_EQ(refusal({"no_such.yaml"}), "no_such.yaml: no such file");
+  EXPECT_NE(refusal({std::string(5000, 'a')}).find("aaa: File name too long"), std::string::npos);
   EXPECT_EQ(refusal({"stroe"}), "stroe: no such file; did you mean the command 'store'?");
 }
 

@@ -99,6 +99,8 @@ TEST_F(SuperviseTest, WrongCommandLinesAreRefused) {
   EXPECT_THROW(run_supervise({"--"}), UsageError);
   EXPECT_THROW(run_supervise({"--max-restart", "1", "--", "true"}), UsageError);
   EXPECT_THROW(run_supervise({"--max-restarts", "x", "--", "true"}), UsageError);
+  EXPECT_THROW(run_supervise({"--max-restarts", "1.5", "--", "true"}), UsageError);
+  EXPECT_THROW(run_supervise({"--max-restarts", "99999999999", "--", "true"}), UsageError);
   EXPECT_THROW(run_supervise({"--max-restarts", "--", "true"}), UsageError);
 }
 

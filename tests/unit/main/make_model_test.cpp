@@ -1,0 +1,31 @@
+// What `hydrajob make-model` refuses.
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "main/command_make_model.hpp"
+
+namespace hydrajob {
+namespace {
+
+std::string refusal(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"no_such.yaml", "-o", "no_such_folder/a.h5"});
+  try {
+    run_make_model(arguments);
+  } catch (const UsageError& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(MakeModel, ANegativeNumberIsNotReadAsAnother) {
+  EXPECT_EQ(refusal({"--seed", "-1"}), "make-model: --seed -1: expected 0 or more");
+  EXPECT_EQ(refusal({"--seed=-1"}), "make-model: --seed -1: expected 0 or more");
+  EXPECT_EQ(refusal({"--threads", "-2"}), "make-model: --threads -2: expected 0 or more");
+}
+
+TEST(MakeModel, WhatIsNoNumberIsNamed) {
+  EXPECT_NE(refusal({"--seed", "1.5"}).find("'1.5'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hydrajob
