@@ -22,6 +22,10 @@ class AgreedError : public Error {
 // Collective.
 void agree_or_throw(Communicator& comm, const Error* error);
 
+// Throws AgreedError on all ranks unless all have the same text: "rank 3 on n2 <differs> than rank 0 on n1:
+// <remedy> have to be the same on every node". Collective.
+void expect_same(Communicator& comm, const std::string& text, const char* differs, const char* remedy);
+
 // Runs `step` on every rank, then agrees on how it went. Other exceptions than Error leave alone: they are
 // defects.
 template <class Step>

@@ -27,6 +27,20 @@ Architecture architecture_of_weights(const std::string& path) {
   return open_model_file(path, 1)->architecture();
 }
 
+// Every rank plans for itself, and orders name a run by its place in the plan: nodes with other files would
+// do other runs under the same name. What follows the configuration's text is collective, so it comes first.
+void expect_same_configuration(Communicator& world, const Experiment& experiment,
+                               const std::filesystem::path& store) {
+  expect_same(world, experiment.resolved_text + store.string(), "reads another configuration or store",
+              "the configuration and its variables");
+}
+
+void expect_same_runs(Communicator& world, const Plan& plan) {
+  std::string ids;
+  for (const PlannedRun& run : plan.runs) ids += run.spec.id;
+  expect_same(world, ids, "plans other runs", "models, weights and hydrajob itself");
+}
+
 // World rank 0's part: the store, what it knows, and the thread that hands out the runs.
 class Head {
  public:
@@ -123,13 +137,15 @@ PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& 
 ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Communicator& world,
                    const WorkloadFactory& factory) {
   StopWatch watch(options.time_limit_s);
+  const std::filesystem::path store = options.store.empty() ? experiment.store : options.store;
+  expect_same_configuration(world, experiment, store);
   const Machine machine(world, {options.threads, 0});
   log::info(fmt::format("{} rank{}, {} thread{} each", world.size(), world.size() == 1 ? "" : "s",
                         machine.threads(), machine.threads() == 1 ? "" : "s"));
   const CeilingsByDtype ceilings = machine.ceilings(world, experiment);
   const Plan plan = agreed(
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });
-  const std::filesystem::path store = options.store.empty() ? experiment.store : options.store;
+  expect_same_runs(world, plan);
   const SweepContext sweep{plan,
                            machine,
                            ceilings,

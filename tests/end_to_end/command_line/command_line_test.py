@@ -59,5 +59,42 @@ class LogFolder(CommandLine):
         self.expect(self.on_two_ranks("small.yaml", "--log-dir", "logs"), 2, "error: log folder logs cannot be written: ")
 
 
+class Nodes(CommandLine):
+    """Two folders stand for the files of two nodes."""
+
+    def setUp(self):
+        super().setUp()
+        for node in ("n0", "n1"):
+            (self.folder / node).mkdir()
+            self.write(node, "small.yaml", CONFIG.replace("results.h5", f"{self.folder}/results.h5"))
+
+    def write(self, node, name, text):
+        (self.folder / node / name).write_text(text)
+
+    def one_rank_on_each(self, *arguments):
+        command = [MPIRUN, "--quiet", "--oversubscribe", "--bind-to", "none"]
+        for node in ("n0", ":", "n1"):
+            command += [":"] if node == ":" else ["-np", "1", "-wdir", str(self.folder / node), HYDRAJOB, *arguments]
+        return self.run_command(*command)
+
+    def test_the_same_files_are_accepted(self):
+        self.assertEqual(self.one_rank_on_each("small.yaml"), 0, self.output)
+
+    def test_another_configuration_is_refused_before_anything_is_measured(self):
+        self.write("n1", "small.yaml", (self.folder / "n0/small.yaml").read_text().replace("f32", "[f32, bf16]"))
+        self.expect(self.one_rank_on_each("small.yaml"), 2, "reads another configuration or store than rank 0 on ")
+        self.assertFalse((self.folder / "results.h5").exists())
+
+    def test_another_model_is_refused(self):
+        model = (Path(SOURCE) / "configs/models/tiny.yaml").read_text()
+        self.write("n0", "own.yaml", model)
+        self.write("n1", "own.yaml", model.replace("n_layers: 4", "n_layers: 2"))
+        for node in ("n0", "n1"):
+            self.write(node, "model.yaml", f"name: a\nstore: {self.folder}/results.h5\nmodel: own.yaml\nbatch: 1\n"
+                       "prefix: 16\nnew_tokens: 2\nmode: paged\n")
+        self.expect(self.one_rank_on_each("model.yaml"), 2, "plans other runs than rank 0 on ")
+        self.assertFalse((self.folder / "results.h5").exists())
+
+
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
