@@ -60,13 +60,32 @@ void make_file(const std::filesystem::path& path, int threads) {
               static_cast<double>(std::filesystem::file_size(path)) / taken.count() / 1e9);
 }
 
-// All tensors, each into the same buffer, as the engine does. Bytes read.
+// What a single rank's model is loaded from: tensors of one product together, as the engine does.
+std::vector<std::vector<WeightRows>> loads_of(const Architecture& architecture) {
+  std::vector<std::vector<WeightRows>> loads;
+  for (const TensorInfo& tensor : tensors_of(architecture)) {
+    const bool joins =
+        tensor.name.ends_with(".k") || tensor.name.ends_with(".v") || tensor.name.ends_with(".up");
+    if (!joins) loads.emplace_back();
+    loads.back().push_back({tensor, {0, tensor.rows}});
+  }
+  return loads;
+}
+
+// All tensors, as the engine reads them: where the file's cache holds them, or into one buffer. Bytes read.
 std::size_t read_ours(const std::filesystem::path& path, int threads, DType dtype, const Pages& buffer) {
   const auto source = open_model_file(path, threads);
+  std::vector<WeightRows> all;
+  for (const TensorInfo& tensor : tensors_of(source->architecture()))
+    all.push_back({tensor, {0, tensor.rows}});
+  source->expect(all);
   std::size_t sum = 0;
-  for (const TensorInfo& tensor : tensors_of(source->architecture())) {
-    source->read(tensor, {0, tensor.rows}, dtype, buffer.get());
-    sum += static_cast<std::size_t>(tensor.rows * tensor.cols) * size_of(DType::bf16);
+  for (const auto& load : loads_of(source->architecture())) {
+    const auto view = source->view(load, dtype);
+    for (const WeightRows& part : load) {
+      if (!view) source->read(part.tensor, part.rows, dtype, buffer.get());
+      sum += static_cast<std::size_t>(part.tensor.rows * part.tensor.cols) * size_of(DType::bf16);
+    }
   }
   return sum;
 }

@@ -1,7 +1,11 @@
 #include "base/digest.hpp"
 
 #include <fmt/format.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same functions by the widest vectors that the processor has
+#else
 #include <xxhash.h>
+#endif
 
 namespace hydrajob {
 

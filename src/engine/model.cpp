@@ -3,6 +3,8 @@
 #include <map>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "engine/engine.hpp"
@@ -11,7 +13,7 @@
 namespace hydrajob {
 namespace {
 
-// Reads this rank's shards and hands them to the backend. One staging buffer, sized for the largest matrix.
+// Reads this rank's shards and hands them to the backend, in the order of the file.
 class Loader {
  public:
   Loader(WeightSource& source, DType dtype, std::int64_t expected_rows, const EngineContext& context)
@@ -31,10 +33,11 @@ class Loader {
     model->n_kv_heads = shard("layers.0.attention.k").count() / a.head_dim;
     model->intermediate = shard("layers.0.mlp.gate").count();
     model->vocabulary = shard("embedding");
+    expect_all();
     model->embedding = load_plain("embedding");
+    for (std::int64_t i = 0; i < a.n_layers; ++i) model->layers.push_back(load_layer(i));
     model->final_norm = load_plain("final_norm");
     model->lm_head = load_columns({a.tied_embeddings ? "embedding" : "lm_head"});
-    for (std::int64_t i = 0; i < a.n_layers; ++i) model->layers.push_back(load_layer(i));
     context_.device->synchronize();
     return model;
   }
@@ -58,6 +61,41 @@ class Loader {
     return shard_of(info(name), source_.architecture(), context_.group->rank(), context_.group->size());
   }
 
+  void expect_all() {
+    std::vector<WeightRows> parts;
+    for (const auto& tensor : tensors_of(source_.architecture()))
+      parts.push_back({tensor, shard(tensor.name)});
+    source_.expect(parts);
+  }
+
+  // Rows in host memory: the source's own, or the staging buffer until the next are fetched.
+  struct Fetched {
+    std::unique_ptr<WeightView> view;
+    const void* data = nullptr;
+  };
+
+  // This rank's rows of tensors of the same width, one behind the other.
+  Fetched fetch(const std::vector<std::string>& names) {
+    std::vector<WeightRows> parts;
+    for (const auto& name : names) parts.push_back({info(name), shard(name)});
+    if (auto view = source_.view(parts, dtype_)) {
+      const void* data = view->data();
+      return {std::move(view), data};
+    }
+    std::size_t bytes = 0;
+    for (const auto& part : parts) bytes += bytes_of(part);
+    std::byte* target = staging(bytes);
+    for (const auto& part : parts) {
+      source_.read(part.tensor, part.rows, dtype_, target);
+      target += bytes_of(part);
+    }
+    return {nullptr, staging_.get()};
+  }
+
+  std::size_t bytes_of(const WeightRows& part) const {
+    return static_cast<std::size_t>(part.rows.count() * part.tensor.cols) * size_of(dtype_);
+  }
+
   std::byte* staging(std::size_t bytes) {
     if (bytes > staging_bytes_) {
       staging_.reset(static_cast<std::byte*>(::operator new(bytes, page)));
@@ -67,37 +105,27 @@ class Loader {
   }
 
   std::unique_ptr<Buffer> load_plain(const std::string& name) {
-    const TensorInfo& tensor = info(name);
-    const RowRange rows = shard(name);
-    const std::size_t bytes = static_cast<std::size_t>(rows.count() * tensor.cols) * size_of(dtype_);
-    source_.read(tensor, rows, dtype_, staging(bytes));
+    const Fetched rows = fetch({name});
+    const std::size_t bytes = bytes_of({info(name), shard(name)});
     auto buffer = context_.device->allocate(bytes);
-    context_.device->copy_to_device(buffer->data(), staging_.get(), bytes);
-    context_.device->synchronize();  // the staging buffer is used again
+    context_.device->copy_to_device(buffer->data(), rows.data, bytes);
+    context_.device->synchronize();  // before the rows go
     return buffer;
   }
 
   // Column-parallel matrices of one input, one after another: their product is computed at once.
   std::unique_ptr<PackedWeight> load_columns(const std::vector<std::string>& names) {
-    const std::int64_t in = info(names.front()).cols;
     std::int64_t out = 0;
     for (const auto& name : names) out += shard(name).count();
-    std::byte* target = staging(static_cast<std::size_t>(out * in) * size_of(dtype_));
-    for (const auto& name : names) {
-      const RowRange rows = shard(name);
-      source_.read(info(name), rows, dtype_, target);
-      target += static_cast<std::size_t>(rows.count() * in) * size_of(dtype_);
-    }
-    return context_.kernels->pack(staging_.get(), WeightLayout::out_in, out, in, expected_rows_, dtype_);
+    const Fetched rows = fetch(names);
+    return context_.kernels->pack(rows.data, WeightLayout::out_in, out, info(names.front()).cols,
+                                  expected_rows_, dtype_);
   }
 
   std::unique_ptr<PackedWeight> load_rows(const std::string& name) {
-    const TensorInfo& tensor = info(name);
-    const RowRange rows = shard(name);
-    std::byte* target = staging(static_cast<std::size_t>(rows.count() * tensor.cols) * size_of(dtype_));
-    source_.read(tensor, rows, dtype_, target);
-    return context_.kernels->pack(target, WeightLayout::in_out, tensor.cols, rows.count(), expected_rows_,
-                                  dtype_);
+    const Fetched rows = fetch({name});
+    return context_.kernels->pack(rows.data, WeightLayout::in_out, info(name).cols, shard(name).count(),
+                                  expected_rows_, dtype_);
   }
 
   // Page-aligned and not filled with zeros first: reads into other buffers run at half speed.

@@ -1,13 +1,15 @@
-// Reads a model file. HDF5 tells where each tensor lies; the data itself is read with plain requests straight
-// into the caller's memory by several threads, and every checksum range is hashed while it is still in the
-// cache.
+// Reads a model file. HDF5 tells where each tensor lies; the data itself is mapped, or read with plain
+// requests straight into the caller's memory, by several threads, and every checksum range is hashed on the
+// way.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <new>
+#include <optional>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,17 +18,24 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "weights/convert.hpp"
+#include "weights/file_mapping.hpp"
 #include "weights/model_format.hpp"
 #include "weights/model_metadata.hpp"
+#include "weights/read_ahead.hpp"
 
 namespace hydrajob {
 namespace {
 
 using weights::checksum_range;
+using weights::FileMapping;
+using weights::FileRange;
+using weights::ReadAhead;
 using weights::TensorEntry;
 
 // One request, where ranges are smaller: it stays in a core's L2 until it is hashed.
 constexpr std::size_t request_bytes = 512 * 1024;
+// Of what is mapped, which no copy brings into a cache: fewer calls.
+constexpr std::size_t mapped_request_bytes = 2 << 20;
 
 class FileDescriptor {
  public:
@@ -74,14 +83,24 @@ struct Job {
   std::size_t target_row;
 };
 
-// Ranges [first, last) of a tensor: one request.
+// Ranges [first, last) of a job's tensor: one request.
 struct Piece {
+  std::size_t job = 0;  // index
   std::int64_t first = 0;
   std::int64_t last = 0;
   RowRange rows(const Job& job) const {
     const std::int64_t n = job.entry.info.rows;
     return {checksum_range(n, first).begin, checksum_range(n, last - 1).end};
   }
+};
+
+class MappedView final : public WeightView {
+ public:
+  explicit MappedView(FileMapping mapping) : mapping_(std::move(mapping)) {}
+  const void* data() const override { return mapping_.data(); }
+
+ private:
+  FileMapping mapping_;
 };
 
 struct Failure {
@@ -91,17 +110,24 @@ struct Failure {
   std::int64_t range = 0;  // that does not match
 };
 
-// Consecutive ranges, cut into requests.
-std::vector<Piece> pieces_of(const Job& job) {
+// Consecutive ranges of job `index`, cut into requests and added to `pieces`.
+void add_pieces(const Job& job, std::size_t index, std::size_t bytes, std::vector<Piece>& pieces) {
   const std::int64_t rows = job.entry.info.rows;
   const std::int64_t begin = weights::range_of_row(rows, job.rows.begin);
   const std::int64_t end = weights::range_of_row(rows, job.rows.end - 1) + 1;
   const std::size_t range_bytes =
       static_cast<std::size_t>(checksum_range(rows, begin).count()) * job.source_row;
-  const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, request_bytes / range_bytes));
-  std::vector<Piece> pieces;
-  for (std::int64_t i = begin; i < end; i += step) pieces.push_back({i, std::min(i + step, end)});
-  return pieces;
+  const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, bytes / range_bytes));
+  for (std::int64_t i = begin; i < end; i += step) pieces.push_back({index, i, std::min(i + step, end)});
+}
+
+// Whether what is wanted begins and ends with checksum ranges.
+bool whole_ranges(const TensorEntry& entry, RowRange rows) {
+  const std::int64_t n = entry.info.rows;
+  if (rows.count() == 0) return false;
+  const RowRange first = checksum_range(n, weights::range_of_row(n, rows.begin));
+  const RowRange last = checksum_range(n, weights::range_of_row(n, rows.end - 1));
+  return first.begin == rows.begin && last.end == rows.end;
 }
 
 // Whether a piece is read to where it is wanted, without a detour.
@@ -148,6 +174,15 @@ Failure read_piece(int fd, const Job& job, const Piece& piece, std::byte* scratc
   return failure;
 }
 
+// Of a job whose rows are mapped from `rows_begin` on.
+Failure check_piece(const Job& job, const Piece& piece, const std::byte* rows_begin) {
+  const RowRange rows = piece.rows(job);
+  const std::byte* data = rows_begin + static_cast<std::size_t>(rows.begin - job.rows.begin) * job.source_row;
+  const std::size_t bytes = static_cast<std::size_t>(rows.count()) * job.source_row;
+  if (const int error = FileMapping::populate(data, bytes)) return {Failure::Kind::reading, error, 0};
+  return verify(job, piece, data);
+}
+
 class ModelFile final : public WeightSource {
  public:
   ModelFile(const std::string& path, int threads)
@@ -159,19 +194,40 @@ class ModelFile final : public WeightSource {
   const Architecture& architecture() const override { return metadata_.architecture; }
   std::string digest() const override { return metadata_.digest; }
 
+  void expect(const std::vector<WeightRows>& parts) override {
+    std::vector<FileRange> ranges;
+    for (const WeightRows& part : parts)
+      ranges.push_back(range_of(entry_of(part.tensor, part.rows), part.rows));
+    read_ahead_.emplace(file_.fd(), std::move(ranges));
+  }
+
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
     const TensorEntry& entry = entry_of(tensor, rows);
     if (rows.count() == 0) return;
-    const auto cols = static_cast<std::size_t>(entry.info.cols);
-    const Job job{entry,
-                  rows,
-                  static_cast<std::byte*>(target),
-                  metadata_.dtype,
-                  dtype,
-                  cols * size_of(metadata_.dtype),
-                  cols * size_of(dtype)};
-    read_ahead(entry, rows);
-    read_pieces(job, pieces_of(job));
+    const std::vector<Job> jobs{job_of(entry, rows, dtype, static_cast<std::byte*>(target))};
+    std::vector<Piece> pieces;
+    add_pieces(jobs[0], 0, request_bytes, pieces);
+    reserve_scratch(jobs[0], pieces);
+    for_pieces(jobs, pieces, [&](const Piece& piece, std::size_t thread) {
+      return read_piece(file_.fd(), jobs[0], piece, scratch_[thread].data());
+    });
+    was_read(range_of(entry, rows).bytes);
+  }
+
+  std::unique_ptr<WeightView> view(const std::vector<WeightRows>& parts, DType dtype) override {
+    if (dtype != metadata_.dtype) return nullptr;
+    std::vector<FileRange> ranges;
+    for (const auto& [tensor, rows] : parts) {
+      const TensorEntry& entry = entry_of(tensor, rows);
+      if (!whole_ranges(entry, rows)) return nullptr;
+      ranges.push_back(range_of(entry, rows));
+    }
+    auto mapping = FileMapping::make(file_.fd(), ranges);
+    // A system that does not know the call refuses an empty request too.
+    if (!mapping || FileMapping::populate(mapping->data(), 0) != 0) return nullptr;
+    check(parts, mapping->data());
+    for (const FileRange& range : ranges) was_read(range.bytes);
+    return std::make_unique<MappedView>(std::move(*mapping));
   }
 
  private:
@@ -187,28 +243,52 @@ class ModelFile final : public WeightSource {
     return *found;
   }
 
-  void read_ahead(const TensorEntry& entry, RowRange rows) const {
+  FileRange range_of(const TensorEntry& entry, RowRange rows) const {
     const std::size_t row = static_cast<std::size_t>(entry.info.cols) * size_of(metadata_.dtype);
-    ::posix_fadvise(file_.fd(), static_cast<off_t>(entry.offset + static_cast<std::size_t>(rows.begin) * row),
-                    static_cast<off_t>(static_cast<std::size_t>(rows.count()) * row), POSIX_FADV_WILLNEED);
+    return {entry.offset + static_cast<std::size_t>(rows.begin) * row,
+            static_cast<std::size_t>(rows.count()) * row};
   }
 
-  void read_pieces(const Job& job, const std::vector<Piece>& pieces) {
-    reserve_scratch(job, pieces);
+  Job job_of(const TensorEntry& entry, RowRange rows, DType dtype, std::byte* target) const {
+    const auto cols = static_cast<std::size_t>(entry.info.cols);
+    return {
+        entry, rows, target, metadata_.dtype, dtype, cols * size_of(metadata_.dtype), cols * size_of(dtype)};
+  }
+
+  void was_read(std::size_t bytes) {
+    if (read_ahead_) read_ahead_->consumed(bytes);
+  }
+
+  // Parts that are mapped one behind the other: whole checksum ranges.
+  void check(const std::vector<WeightRows>& parts, const std::byte* data) const {
+    std::vector<Job> jobs;
+    std::vector<const std::byte*> places;
+    std::vector<Piece> pieces;
+    for (const WeightRows& part : parts) {
+      const TensorEntry& entry = entry_of(part.tensor, part.rows);
+      jobs.push_back(job_of(entry, part.rows, metadata_.dtype, nullptr));
+      places.push_back(data);
+      add_pieces(jobs.back(), jobs.size() - 1, mapped_request_bytes, pieces);
+      data += range_of(entry, part.rows).bytes;
+    }
+    for_pieces(jobs, pieces, [&](const Piece& piece, std::size_t) {
+      return check_piece(jobs[piece.job], piece, places[piece.job]);
+    });
+  }
+
+  // work(piece, thread) of all pieces; throws the first failure.
+  template <class Work>
+  void for_pieces(const std::vector<Job>& jobs, const std::vector<Piece>& pieces, const Work& work) const {
     std::vector<Failure> failures(pieces.size());
     const auto n = static_cast<std::int64_t>(pieces.size());
     const int threads = static_cast<int>(std::min(scratch_.size(), pieces.size()));
-#pragma omp parallel num_threads(threads)
-    {
-      std::byte* scratch = scratch_[static_cast<std::size_t>(omp_get_thread_num())].data();
-#pragma omp for schedule(dynamic)
-      for (std::int64_t i = 0; i < n; ++i) {
-        failures[static_cast<std::size_t>(i)] =
-            read_piece(file_.fd(), job, pieces[static_cast<std::size_t>(i)], scratch);
-      }
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (std::int64_t i = 0; i < n; ++i) {
+      failures[static_cast<std::size_t>(i)] =
+          work(pieces[static_cast<std::size_t>(i)], static_cast<std::size_t>(omp_get_thread_num()));
     }
-    for (const Failure& failure : failures) {
-      if (failure.kind != Failure::Kind::none) fail(job.entry, failure);
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      if (failures[i].kind != Failure::Kind::none) fail(jobs[pieces[i].job].entry, failures[i]);
     }
   }
 
@@ -227,7 +307,9 @@ class ModelFile final : public WeightSource {
     const std::string where = fmt::format("{}: tensor '{}'", path_, entry.info.name);
     switch (failure.kind) {
       case Failure::Kind::reading:
-        throw UsageError(where + " cannot be read: " + std::strerror(failure.error));
+        throw UsageError(where + " cannot be read: " +
+                         (failure.error == EFAULT ? "the file became shorter, or its storage fails"
+                                                  : std::strerror(failure.error)));
       case Failure::Kind::end_of_file:
         throw UsageError(where + " is cut: the file became shorter");
       default:
@@ -242,6 +324,7 @@ class ModelFile final : public WeightSource {
   weights::ModelMetadata metadata_;
   FileDescriptor file_;
   std::vector<Scratch> scratch_;  // of each thread
+  std::optional<ReadAhead> read_ahead_;
 };
 
 }  // namespace

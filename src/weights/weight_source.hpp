@@ -43,6 +43,19 @@ struct RowRange {
 };
 RowRange shard_of(const TensorInfo& tensor, const Architecture& architecture, int rank, int degree);
 
+// Rows of a tensor.
+struct WeightRows {
+  TensorInfo tensor;
+  RowRange rows;
+};
+
+// Weights where a source holds them; gone with it.
+class WeightView {
+ public:
+  virtual ~WeightView() = default;
+  virtual const void* data() const = 0;
+};
+
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -53,6 +66,13 @@ class WeightSource {
   // holds another type. `target` is best 4096-byte aligned. Throws UsageError that names the file and the
   // tensor when it is missing, misshapen or corrupted.
   virtual void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) = 0;
+  // The same without a copy, of several parts one behind the other. Null where the source does not hold them
+  // so: read() them. Throws as read() does.
+  virtual std::unique_ptr<WeightView> view(const std::vector<WeightRows>& /*parts*/, DType /*dtype*/) {
+    return nullptr;
+  }
+  // What will be asked for, in this order: a source on slow storage begins with it.
+  virtual void expect(const std::vector<WeightRows>& /*parts*/) {}
 };
 
 // A model file (docs/model-file.md). Throws UsageError when it is none, truncated or of another version.
