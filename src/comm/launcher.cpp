@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "comm/threads.hpp"
+#include "device/cpu_info.hpp"
+#include "device/cpu_quota.hpp"
 
 namespace hydrajob {
 namespace {
@@ -37,10 +39,9 @@ std::optional<int> slurm_local_size() {
 // Whether `ranks` on this node have fewer cores than ranks. A rank that the launcher bound to one core says
 // nothing of the others' cores; the launcher itself refuses to bind two to one.
 bool oversubscribed(int ranks) {
-  const int mine = cores_available();
-  const bool bound = std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr;
-  const int cores = bound && mine == 1 ? static_cast<int>(std::thread::hardware_concurrency()) : mine;
-  return ranks > cores;
+  const bool bound = std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr && cpus_allowed().size() == 1;
+  const int all = static_cast<int>(std::thread::hardware_concurrency());
+  return ranks > (bound ? within_cpu_quota(all) : cores_available());
 }
 
 }  // namespace

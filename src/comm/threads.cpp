@@ -10,6 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "device/cpu_info.hpp"
+#include "device/cpu_quota.hpp"
+
 namespace hydrajob {
 namespace {
 
@@ -40,13 +43,15 @@ int asked_by_environment() {
   return threads;
 }
 
+int cores_in_mask() {
+  const auto allowed = cpus_allowed().size();
+  return static_cast<int>(allowed > 0 ? allowed : std::thread::hardware_concurrency());
+}
+
 }  // namespace
 
 int cores_available() {
-  const std::string cores = affinity();
-  const auto count = std::count(cores.begin(), cores.end(), '1');
-  if (count > 0) return static_cast<int>(count);
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return within_cpu_quota(cores_in_mask());
 }
 
 std::string affinity_list() {
@@ -70,7 +75,9 @@ int threads_per_rank(Communicator& node, int asked) {
   for (const std::string& theirs : node.all_gather(mine)) sharers += overlap(mine, theirs) ? 1 : 0;
   if (asked > 0) return asked;
   if (const int threads = asked_by_environment(); threads > 0) return threads;
-  return std::max(1, cores_available() / std::max(1, sharers));
+  const int of_mask = cores_in_mask() / std::max(1, sharers);
+  const double of_quota = cpu_quota() / node.size();  // one for all ranks, whatever their masks
+  return std::max(1, static_cast<int>(std::min<double>(of_mask, of_quota)));
 }
 
 }  // namespace hydrajob

@@ -8,14 +8,14 @@
 namespace hydrajob {
 
 // The cores this process may run on (its affinity mask), divided by the ranks of the node whose masks overlap
-// its own; at least 1. `asked` > 0 is taken as it is; so is OMP_NUM_THREADS. Collective over the node's
-// ranks.
+// its own; no more than its part of the CPU time that control groups grant; at least 1. `asked` > 0 is taken
+// as it is; so is OMP_NUM_THREADS. Collective over the node's ranks.
 int threads_per_rank(Communicator& node, int asked);
 
-// Cores in this process's affinity mask.
+// Cores in this process's affinity mask, no more than control groups grant CPU time for.
 int cores_available();
 
-// They, as "0-3,8": for provenance. Empty where the system does not say.
+// The affinity mask, as "0-3,8": for provenance. Empty where the system does not say.
 std::string affinity_list();
 
 }  // namespace hydrajob

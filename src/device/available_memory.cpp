@@ -8,8 +8,6 @@
 #include <sstream>
 #include <string>
 
-#include <fmt/format.h>
-
 namespace hydrajob {
 namespace {
 
@@ -54,42 +52,16 @@ std::size_t left_in_group(const fs::path& folder, const GroupFiles& files) {
   return static_cast<std::size_t>(*limit - std::min(*limit, held));
 }
 
-// `group` as the process's own entry names it. In a container it may name a folder that is not mounted here;
-// then the mount itself is the group.
-std::size_t left_up_to_root(const fs::path& mount, const fs::path& group, const GroupFiles& files) {
-  std::size_t left = left_in_group(mount, files);
-  fs::path folder = mount;
-  for (const auto& part : group.relative_path()) {
-    folder /= part;
-    left = std::min(left, left_in_group(folder, files));
-  }
-  return left;
-}
-
-// Lines of /proc/self/cgroup: "0::/path" (v2) or "4:memory:/path" (v1).
-std::size_t left_in_groups(const MemoryRoots& roots) {
-  std::ifstream in(roots.proc / "self/cgroup");
-  std::size_t left = unknown;
-  for (std::string line; std::getline(in, line);) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    const fs::path group = line.substr(second + 1);
-    if (controllers == ",,") left = std::min(left, left_up_to_root(roots.cgroup, group, v2));
-    if (controllers.find(",memory,") != std::string::npos) {
-      left = std::min(left, left_up_to_root(roots.cgroup / "memory", group, v1));
-    }
-  }
-  return left;
-}
-
 }  // namespace
 
-std::size_t available_memory(const MemoryRoots& roots) {
+std::size_t available_memory(const SystemRoots& roots) {
   const auto kibibytes = value_after(roots.proc / "meminfo", "MemAvailable:");
   const std::size_t machine = kibibytes ? static_cast<std::size_t>(*kibibytes * 1024) : unknown;
-  return std::min(machine, left_in_groups(roots));
+  std::size_t left = machine;
+  for_each_group(roots, "memory", [&](const fs::path& folder, GroupVersion version) {
+    left = std::min(left, left_in_group(folder, version == GroupVersion::v2 ? v2 : v1));
+  });
+  return left;
 }
 
 }  // namespace hydrajob

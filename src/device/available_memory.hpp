@@ -3,17 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
+
+#include "device/control_groups.hpp"
 
 namespace hydrajob {
 
-struct MemoryRoots {
-  std::filesystem::path proc = "/proc";
-  std::filesystem::path cgroup = "/sys/fs/cgroup";
-};
-
 // Bytes: the smallest of MemAvailable and, for the process's control group and each above it (v2 and v1), its
 // limit less what is used and cannot be reclaimed. The largest std::size_t where nothing is known.
-std::size_t available_memory(const MemoryRoots& roots = {});
+std::size_t available_memory(const SystemRoots& roots = {});
 
 }  // namespace hydrajob
