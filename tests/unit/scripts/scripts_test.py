@@ -3,6 +3,7 @@ dpkg-query, apt-get, id and sudo are replaced by programs that write down how th
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -106,6 +107,50 @@ class InstallDependencies(unittest.TestCase):
         self.tool("apt-get", 'echo "E: Unable to locate package" >&2; exit 100')
         self.absent("cmake")
         self.assertEqual(self.install().returncode, 100)
+
+
+class Test(unittest.TestCase):
+    """scripts/test with ctest itself, two tests that are there already, and nothing to build."""
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        shutil.copytree(SCRIPTS, self.folder / "scripts")
+        shutil.copy(SCRIPTS.parent / "CMakePresets.json", self.folder)
+        whole = 'add_test(whole "true")\n'
+        unit = 'add_test(part "true")\nset_tests_properties(part PROPERTIES LABELS unit)\n'
+        for preset in ("cpu", "asan"):
+            (self.folder / "build" / preset).mkdir(parents=True)
+            (self.folder / "build" / preset / "CTestTestfile.cmake").write_text(whole + unit)
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "cmake").write_text("#!/bin/sh\n")
+        (tools / "cmake").chmod(0o755)
+        self.environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def run_tests(self, *arguments):
+        return subprocess.run([self.folder / "scripts/test", "--no-install", *arguments], env=self.environment, cwd="/",
+                              capture_output=True, text=True, check=False)
+
+    def test_runs_all_under_both_presets(self):
+        done = self.run_tests()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("out of 2", done.stdout)
+        self.assertIn("out of 1", done.stdout)
+
+    def test_a_name_that_no_unit_test_has_is_no_mistake(self):
+        done = self.run_tests("-R", "whole")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("asan:\nno test matches whole\n", done.stdout)
+
+    def test_a_name_that_no_test_has_fails(self):
+        done = self.run_tests("-R", "nothing")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertEqual(self.run_tests("--fast", "-R", "nothing").returncode, 1)
+
+    def test_a_failed_test_fails(self):
+        (self.folder / "build/asan/CTestTestfile.cmake").write_text(
+            'add_test(part "false")\nset_tests_properties(part PROPERTIES LABELS unit)\n')
+        self.assertEqual(self.run_tests().returncode, 1)
 
 
 class CommandLines(unittest.TestCase):
