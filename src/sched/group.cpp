@@ -78,6 +78,7 @@ void work_in_stage(Communicator& world, int degree, const SweepContext& sweep) {
     const RunOrder order = next_order(world, *group, report);
     if (order.run == RunOrder::none) return;
     report = do_run(order, group_number, *group, world, models, sweep);
+    sweep.between_runs();
   }
 }
 

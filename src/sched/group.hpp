@@ -27,8 +27,9 @@ struct SweepContext {
   const WorkloadFactory& factory;
   StopWatch& watch;
   std::filesystem::path store;
-  std::string config_text;  // of each record
-  std::string environment;  // of each record
+  std::string config_text;                     // of each record
+  std::string environment;                     // of each record
+  std::function<void()> between_runs = [] {};  // on each rank, after each of its runs; does not throw
 };
 
 // Follows the dispatcher until it ends the sweep; returns the exit code that it gave. Collective over the

@@ -1,6 +1,7 @@
 #include "sched/ledger.hpp"
 
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,8 @@ namespace {
 
 // A run that was in flight at this many deaths of its job is not started again.
 constexpr int crashes_to_give_up = 2;
+
+constexpr std::size_t rows_a_segment = 1000;
 
 bool is_failure(RunStatus status) {
   return status != RunStatus::ok && status != RunStatus::skipped;
@@ -32,6 +35,7 @@ double unix_now_s() {
 Ledger::Ledger(Store& store, const Plan& plan, const LedgerRequest& request)
     : store_(store), plan_(plan), attempts_(plan.runs.size(), 1) {
   for (std::size_t i = 0; i < plan.runs.size(); ++i) sort_run(static_cast<std::int64_t>(i), request);
+  commit_rows(request);
 }
 
 void Ledger::sort_run(std::int64_t run, const LedgerRequest& request) {
@@ -49,33 +53,40 @@ void Ledger::sort_run(std::int64_t run, const LedgerRequest& request) {
     ++found_done_;
   } else if (!planned.skip_reason.empty()) {
     ++skipped_;
-    if (!known) write_row(run, RunStatus::skipped, planned.skip_reason, request);
+    if (!known) add_row(run, RunStatus::skipped, planned.skip_reason, request);
   } else if (known && !crashed && is_failure(committed->second.status) && !request.rerun_failed) {
     ++found_failed_;
   } else if (crashed && in_flight->second.crashes >= crashes_to_give_up) {
     ++crashed_;
     attempts_[static_cast<std::size_t>(run)] = last;
-    write_row(run, RunStatus::crashed, "the job died with this run in flight, twice", request);
+    add_row(run, RunStatus::crashed, "the job died with this run in flight, twice", request);
   } else if (planned.cost.predicted_s > request.longest_run_s) {
     // The prediction is a lower bound: no start with this much time will ever do it.
     ++too_long_;
-    if (!known) write_row(run, RunStatus::skipped, too_long_reason(planned, request.longest_run_s), request);
+    if (!known) add_row(run, RunStatus::skipped, too_long_reason(planned, request.longest_run_s), request);
   } else {
     pending_.push_back(run);
     if (crashed) suspects_.insert(run);
   }
 }
 
-void Ledger::write_row(std::int64_t run, RunStatus status, const std::string& reason,
-                       const LedgerRequest& request) {
+void Ledger::add_row(std::int64_t run, RunStatus status, const std::string& reason,
+                     const LedgerRequest& request) {
   RunRecord record =
       planned_record(plan_.runs[static_cast<std::size_t>(run)], request.config_text, request.environment);
   record.attempt = attempt(run);
   record.status = status;
   record.reason = reason;
   record.started_unix_s = record.finished_unix_s = unix_now_s();
-  commit_segment(request.store, record);
-  store_.finished(record.run_id, record.attempt, status);
+  rows_.push_back(std::move(record));
+  if (rows_.size() == rows_a_segment) commit_rows(request);
+}
+
+void Ledger::commit_rows(const LedgerRequest& request) {
+  if (rows_.empty()) return;
+  commit_segment(request.store, rows_);
+  for (const RunRecord& row : rows_) store_.finished(row.run_id, row.attempt, row.status);
+  rows_.clear();
 }
 
 void Ledger::started(std::int64_t run, int group) {

@@ -53,13 +53,15 @@ class Ledger {
  private:
   const std::string& id(std::int64_t run) const { return plan_.runs[static_cast<std::size_t>(run)].spec.id; }
   void sort_run(std::int64_t run, const LedgerRequest& request);
-  void write_row(std::int64_t run, RunStatus status, const std::string& reason, const LedgerRequest& request);
+  void add_row(std::int64_t run, RunStatus status, const std::string& reason, const LedgerRequest& request);
+  void commit_rows(const LedgerRequest& request);
 
   Store& store_;
   const Plan& plan_;
   std::vector<std::int64_t> pending_;
   std::set<std::int64_t> suspects_;
   std::vector<std::int32_t> attempts_;
+  std::vector<RunRecord> rows_;  // to be committed together
   std::int64_t found_done_ = 0;
   std::int64_t found_failed_ = 0;
   std::int64_t skipped_ = 0;

@@ -7,17 +7,19 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/process.hpp"
 #include "build_info.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
-#include "sched/json.hpp"
 
 extern char** environ;
 
 namespace hydrajob {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 // By allow-list: environments hold secrets.
 bool is_allowed(std::string_view variable) {
@@ -34,7 +36,7 @@ bool is_allowed(std::string_view variable) {
          std::any_of(prefixes.begin(), prefixes.end(), starts) || std::any_of(mpi.begin(), mpi.end(), starts);
 }
 
-std::string allowed_environment() {
+Json allowed_environment() {
   std::vector<std::pair<std::string, std::string>> found;
   for (char** entry = environ; *entry; ++entry) {
     const std::string_view text(*entry);
@@ -43,46 +45,40 @@ std::string allowed_environment() {
     found.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
   std::sort(found.begin(), found.end());
-  JsonObject object;
-  for (const auto& [name, value] : found) object.add(name, value);
-  return object.text();
+  Json variables = Json::object();
+  for (const auto& [name, value] : found) variables[name] = value;
+  return variables;
 }
 
-std::string describe_rank(const Machine& machine) {
-  JsonObject device;
-  device.add("name", machine.device().name());
-  for (const auto& [key, value] : machine.device().describe()) device.add(key, value);
-  return JsonObject()
-      .add("host", host_name())
-      .add("cores", affinity_list())
-      .add("threads", machine.threads())
-      .add_json("device", device.text())
-      .text();
+Json describe_rank(const Machine& machine) {
+  Json device{{"name", machine.device().name()}};
+  for (const auto& [key, value] : machine.device().describe()) device[key] = value;
+  return {
+      {"host", host_name()}, {"cores", affinity_list()}, {"threads", machine.threads()}, {"device", device}};
 }
 
-std::string describe_build() {
-  return JsonObject()
-      .add("version", HJ_VERSION)
-      .add("commit", build_info::commit)
-      .add("changed", build_info::changed)
-      .add("code_digest", build_info::code_digest)
-      .add("compiler", HJ_COMPILER)
-      .add("flags", HJ_FLAGS)
-      .add("build_type", HJ_BUILD_TYPE)
-      .text();
+Json describe_build() {
+  return {{"version", HJ_VERSION},          {"commit", build_info::commit},
+          {"changed", build_info::changed}, {"code_digest", build_info::code_digest},
+          {"compiler", HJ_COMPILER},        {"flags", HJ_FLAGS},
+          {"build_type", HJ_BUILD_TYPE}};
 }
 
-std::string describe_ceilings(const CeilingsByDtype& by_dtype) {
-  JsonObject all;
+Json describe_ceilings(const CeilingsByDtype& by_dtype) {
+  Json all = Json::object();
   for (const auto& [dtype, ceilings] : by_dtype) {
-    JsonObject object;
-    object.add("matmul_flops_per_s", ceilings.matmul_flops_per_s)
-        .add("memory_bytes_per_s", ceilings.memory_bytes_per_s)
-        .add("memory_bytes", ceilings.memory_bytes)
-        .add("origin", ceilings.origin);
-    all.add_json(name_of(dtype), object.text());
+    all[name_of(dtype)] = {{"matmul_flops_per_s", ceilings.matmul_flops_per_s},
+                           {"memory_bytes_per_s", ceilings.memory_bytes_per_s},
+                           {"memory_bytes", ceilings.memory_bytes},
+                           {"cache_bytes", ceilings.cache_bytes},
+                           {"origin", ceilings.origin}};
   }
-  return all.text();
+  return all;
+}
+
+// What is no UTF-8 (the environment may hold anything) becomes a replacement character.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -100,18 +96,18 @@ std::string code_digest() {
 
 std::string describe_environment(Communicator& world, const Machine& machine, const CeilingsByDtype& ceilings,
                                  const std::string& command_line) {
-  const std::vector<std::string> ranks = world.all_gather(describe_rank(machine));
+  const std::vector<std::string> ranks = world.all_gather(text_of(describe_rank(machine)));
   std::string text;
   if (world.rank() == 0) {
-    text = JsonObject()
-               .add_json("hydrajob", describe_build())
-               .add("command", command_line)
-               .add("mpi", mpi_library_version())
-               .add("hdf5", HJ_HDF5_VERSION)
-               .add_json("ceilings", describe_ceilings(ceilings))
-               .add_json("environment", allowed_environment())
-               .add_json("ranks", json_array(ranks))
-               .text();
+    Json environment{{"hydrajob", describe_build()},
+                     {"command", command_line},
+                     {"mpi", mpi_library_version()},
+                     {"hdf5", HJ_HDF5_VERSION},
+                     {"ceilings", describe_ceilings(ceilings)},
+                     {"environment", allowed_environment()},
+                     {"ranks", Json::array()}};
+    for (const std::string& rank : ranks) environment["ranks"].push_back(Json::parse(rank));
+    text = text_of(environment);
   }
   return world.all_gather(text).front();
 }

@@ -72,8 +72,8 @@ class RunExecution {
  private:
   WorkloadContext context(ModelCache& models) const {
     WorkloadContext context;
-    context.engine = {&sweep_.machine.device(), &sweep_.machine.kernels(), &group_,
-                      sweep_.ceilings.at(run_.spec.dtype)};
+    context.engine = {&sweep_.machine.device(), &sweep_.machine.kernels(), &group_};
+    context.ceilings = sweep_.ceilings.at(run_.spec.dtype);
     context.models = &models;
     context.threads = sweep_.machine.threads();
     context.check_time = make_time_check(group_, sweep_.watch, run_.spec.timeout_s);

@@ -58,6 +58,15 @@ class Head {
     thread_ = std::thread([this] { dispatcher_.run(); });
   }
 
+  // What fails here fails again at the end, and is told there.
+  void checkpoint() noexcept {
+    try {
+      store_.checkpoint();
+    } catch (const std::exception& e) {
+      log::warning(fmt::format("no checkpoint: {}", e.what()));
+    }
+  }
+
   // Waits for the thread, then builds the one file. Throws StoreError.
   void finish() {
     thread_.join();
@@ -146,20 +155,23 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
   const Plan plan = agreed(
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });
   expect_same_runs(world, plan);
-  const SweepContext sweep{plan,
-                           machine,
-                           ceilings,
-                           factory,
-                           watch,
-                           store,
-                           experiment.resolved_text,
-                           describe_environment(world, machine, ceilings, options.command_line)};
+  SweepContext sweep{plan,
+                     machine,
+                     ceilings,
+                     factory,
+                     watch,
+                     store,
+                     experiment.resolved_text,
+                     describe_environment(world, machine, ceilings, options.command_line)};
   const Peers peers(world);
   std::optional<Head> head;
   agreed(world, [&] {
     if (world.rank() == 0) head.emplace(world, peers, sweep, options);
   });
-  if (head) head->start();
+  if (head) {
+    sweep.between_runs = [&head] { head->checkpoint(); };
+    head->start();
+  }
   const int exit_code = work_in_groups(world, sweep);
   return finish(world, head ? &*head : nullptr, sweep, exit_code);
 }

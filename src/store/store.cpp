@@ -28,6 +28,7 @@ constexpr int most_looks = 5;
 constexpr auto between_looks = 1s;
 constexpr std::size_t runs_to_checkpoint = 500;
 constexpr auto time_to_checkpoint = 10min;
+constexpr int share_of_checkpoints = 20;  // one part of the time
 
 std::filesystem::path make_folder(const std::filesystem::path& store) {
   make_lasting_folder(segment_folder(store));
@@ -93,16 +94,21 @@ class Store::Impl {
 
   void compact() {
     const std::lock_guard lock(mutex_);
+    const auto begin = Clock::now();
     merge_segments();
     remove_old_journals();
     compacted_ = Clock::now();
+    compaction_took_ = compacted_ - begin;
   }
 
   void checkpoint() {
     {
       const std::lock_guard lock(mutex_);
       if (unmerged_.empty()) return;
-      if (unmerged_.size() < runs_to_checkpoint && Clock::now() - compacted_ < time_to_checkpoint) return;
+      const auto since = Clock::now() - compacted_;
+      const bool many =
+          unmerged_.size() >= runs_to_checkpoint && since >= share_of_checkpoints * compaction_took_;
+      if (!many && since < time_to_checkpoint) return;
     }
     compact();
   }
@@ -254,6 +260,7 @@ class Store::Impl {
   std::map<std::string, InFlightRun> in_flight_;
   std::set<std::string> unmerged_;  // committed, and not in the file yet
   Clock::time_point compacted_ = Clock::now();
+  Clock::duration compaction_took_{};
   mutable std::mutex mutex_;  // everything above, once the constructor is done
 };
 
