@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
   const auto device = make_device({DeviceKind::cpu, 0, 1, threads});
   const auto kernels = make_kernels(DeviceKind::cpu, threads);
   const auto self = make_self_communicator();
-  const EngineContext context{device.get(), kernels.get(), self.get(), {}};
+  const EngineContext context{device.get(), kernels.get(), self.get()};
   const auto source = make_random_weights(a, 1, threads);
   Engine engine(load_model(*source, DType::bf16, batch, context), context);
   omp_set_num_threads(threads);

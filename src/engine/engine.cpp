@@ -51,9 +51,8 @@ class Engine::Impl {
                        " positions asked for, the model has " +
                        std::to_string(model_->architecture.max_positions));
     }
-    const bool share =
-        shares_segments(options.mode, state.layout.decode,
-                        attention_shape(*model_, state.layout.decode, true), context_.ceilings);
+    const bool share = shares_segments(options.mode, state.layout.decode,
+                                       attention_shape(*model_, state.layout.decode, true));
     const bool attends = options.mode != Mode::noattention;
     state.cache.emplace(*model_, state.layout.cache_tokens, attends, *context_.device);
     state.forward = std::make_unique<Forward>(*model_, context_, limits(state, share, attends), share);

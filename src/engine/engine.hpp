@@ -11,7 +11,7 @@
 #include "config/architecture.hpp"
 #include "device/device.hpp"
 #include "engine/batch.hpp"
-#include "grid/cost_model.hpp"
+#include "grid/run_spec.hpp"
 #include "kernels/kernels.hpp"
 #include "weights/weight_source.hpp"
 
@@ -22,7 +22,6 @@ struct EngineContext {
   Device* device = nullptr;
   Kernels* kernels = nullptr;
   Communicator* group = nullptr;
-  Ceilings ceilings;  // for Mode::automatic
 };
 
 struct GenerateOptions {

@@ -66,19 +66,20 @@ PhaseCost part(double flops, double bytes, const Ceilings& ceilings) {
 }
 
 // `auto` shares all segments as soon as it pays for one, as the engine does.
-bool shares(const RunSpec& spec, const RankShape& shape, const Ceilings& ceilings) {
+bool shares(const RunSpec& spec, const RankShape& shape) {
   if (spec.mode == Mode::hydragen) return true;
   if (spec.mode != Mode::automatic) return false;
   return std::any_of(spec.tree.begin(), spec.tree.end(), [&](const TreeLevel& level) {
-    return sharing_pays(spec.batch / level.nodes, level.length, static_cast<std::int64_t>(shape.n_kv_heads),
-                        static_cast<std::int64_t>(shape.head_dim), spec.dtype, ceilings);
+    return sharing_pays(spec.batch / level.nodes, level.length, static_cast<std::int64_t>(shape.n_heads),
+                        static_cast<std::int64_t>(shape.n_kv_heads),
+                        static_cast<std::int64_t>(shape.head_dim), spec.dtype);
   });
 }
 
 class CostModel {
  public:
   CostModel(const RunSpec& spec, const Ceilings& ceilings)
-      : spec_(spec), ceilings_(ceilings), shape_(shape_of(spec)), shares_(shares(spec, shape_, ceilings)) {}
+      : spec_(spec), ceilings_(ceilings), shape_(shape_of(spec)), shares_(shares(spec, shape_)) {}
 
   RunCost cost() const {
     RunCost cost;
@@ -226,21 +227,15 @@ std::int64_t l2_flush_bytes(const Ceilings& ceilings) {
   return std::max(least, 2 * static_cast<std::int64_t>(ceilings.cache_bytes));
 }
 
-bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,
-                  DType dtype, const Ceilings& ceilings, std::int64_t group_size) {
+bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_heads, std::int64_t n_kv_heads,
+                  std::int64_t head_dim, DType dtype) {
   const auto readers = static_cast<double>(sequences);
-  const double heads = static_cast<double>(n_kv_heads);
-  const double dim = static_cast<double>(head_dim);
-  const double segment_bytes =
-      static_cast<double>(length) * 2 * heads * dim * static_cast<double>(size_of(dtype));
-  const double queries = readers * heads * static_cast<double>(group_size);
-  const double flops = 4 * queries * dim * static_cast<double>(length);
+  const auto dim = static_cast<double>(head_dim);
+  const double segment_bytes = static_cast<double>(length) * 2 * static_cast<double>(n_kv_heads) * dim *
+                               static_cast<double>(size_of(dtype));
   // Written by the part, read by the merge: head_dim values and a log-sum-exp a query, f32.
-  const double partial_bytes = 2 * queries * (dim + 1) * sizeof(float);
-  if (ceilings.memory_bytes_per_s <= 0) return readers * segment_bytes > segment_bytes + partial_bytes;
-  const double shared_s =
-      part(flops, segment_bytes, ceilings).roofline_s + part(0, partial_bytes, ceilings).roofline_s;
-  return part(flops, readers * segment_bytes, ceilings).roofline_s > shared_s;
+  const double partial_bytes = 2 * readers * static_cast<double>(n_heads) * (dim + 1) * sizeof(float);
+  return readers * segment_bytes > segment_bytes + partial_bytes;
 }
 
 }  // namespace hydrajob

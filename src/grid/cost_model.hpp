@@ -9,13 +9,12 @@
 
 namespace hydrajob {
 
-// Measured on the machine (timing/ceilings.hpp), or given in configs/machines/*.yaml. Of one rank, all ranks
-// busy.
+// Measured on the machine (timing/ceilings.hpp). Of one rank, all ranks busy.
 struct Ceilings {
   double matmul_flops_per_s = 0;  // one large product, of the run's dtype
   double memory_bytes_per_s = 0;  // copy, bytes read plus bytes written
   double memory_bytes = 0;        // what a rank may use
-  std::string origin;             // "measured", or the file
+  std::string origin;             // how they are known: "measured"
   double cache_bytes = 0;         // of the last-level caches within its reach, together
 };
 
@@ -54,9 +53,11 @@ RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 std::int64_t l2_flush_bytes(const Ceilings& ceilings);
 
 // `auto`: whether a shared segment of `length` tokens is read once for all `sequences` below it (hydragen) or
-// once a sequence (paged). Heads of one rank. Reading once moves less, but its partial results go through
-// memory once more. `group_size`: query heads a KV head.
-bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_kv_heads, std::int64_t head_dim,
-                  DType dtype, const Ceilings& ceilings, std::int64_t group_size = 1);
+// once a sequence (paged). Heads of one rank. The bytes decide, on every machine alike: reading once moves
+// less, but its partial results go through memory once more. Products do not count. There are as many either
+// way, and those of one sequence have only the rows of the query heads on a KV head: such thin ones wait for
+// their reads, and are never faster than one over all sequences.
+bool sharing_pays(std::int64_t sequences, std::int64_t length, std::int64_t n_heads, std::int64_t n_kv_heads,
+                  std::int64_t head_dim, DType dtype);
 
 }  // namespace hydrajob

@@ -43,7 +43,7 @@ class Attention final : public Workload {
     args_.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec.head_dim)));
     args_.dtype = spec.dtype;
     args_.n_rows = layout_.decode.n_rows();
-    args_.share = shares_segments(spec.mode, layout_.decode, args_, context_.engine.ceilings);
+    args_.share = shares_segments(spec.mode, layout_.decode, args_);
     allocate_tensors();
     place_tree();
     const std::size_t workspace = context_.engine.kernels->attention_workspace(args_);
@@ -63,7 +63,7 @@ class Attention final : public Workload {
     add_statistics(record, "attention", "one attention operation", judged(samples));
     add_samples(record, samples);
     add_convergence(record, judged(samples), run_.spec.target_ci);
-    add_roofline(record, run_, context_.engine.ceilings, "attention", median(judged(samples)));
+    add_roofline(record, run_, context_.ceilings, "attention", median(judged(samples)));
     record.metrics["memory_used_bytes"] = {static_cast<double>(bytes_), "B", "memory held, one rank"};
     return record;
   }
@@ -90,7 +90,7 @@ class Attention final : public Workload {
 
   void allocate_flush() {
     constexpr std::int64_t row_bytes = flush_rows * static_cast<std::int64_t>(sizeof(float));
-    flush_floats_ = l2_flush_bytes(context_.engine.ceilings) / row_bytes;
+    flush_floats_ = l2_flush_bytes(context_.ceilings) / row_bytes;
     flush_ = random_buffer(flush_rows * flush_floats_, DType::f32);
     flushed_ = device_.allocate(flush_rows * sizeof(float));
   }

@@ -89,7 +89,7 @@ class Generate final : public Workload {
     add_samples(record, samples);
     add_convergence(record, judged(samples), run_.spec.target_ci);
     add_throughput(record, prefill, decode, total);
-    add_roofline(record, run_, context_.engine.ceilings, "decode_step", median(step));
+    add_roofline(record, run_, context_.ceilings, "decode_step", median(step));
     record.metrics["roofline.prefill_s"] = {run_.cost.prefill.roofline_s, "s",
                                             "prefill at the machine's ceilings"};
     record.metrics["memory_used_bytes"] = {memory_used_, "B", "memory held, one rank"};

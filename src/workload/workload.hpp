@@ -19,6 +19,7 @@ class ModelCache;
 
 struct WorkloadContext {
   EngineContext engine;
+  Ceilings ceilings;  // of the run's dtype
   ModelCache* models = nullptr;
   int threads = 1;
   // Asked between samples, outside every timed interval: throws TimeLimit when the run's time is over, on all
