@@ -153,6 +153,52 @@ class Test(unittest.TestCase):
         self.assertEqual(self.run_tests().returncode, 1)
 
 
+class Quickstart(unittest.TestCase):
+    """scripts/quickstart with everything that it starts replaced: what it says at the end, and how it starts ranks."""
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        shutil.copytree(SCRIPTS, self.folder / "scripts")
+        (self.folder / "build/cpu").mkdir(parents=True)
+        self.tool("tools/cmake", "")
+        self.tool("build/cpu/hydrajob", "")
+        self.tool("analysis/hydrajob-report", "")
+        self.mpirun(slots=2)
+
+    def tool(self, name, body):
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def mpirun(self, slots, code=0):
+        refuse = "" if slots >= 2 else 'case "$*" in *--oversubscribe*) ;; *) exit 1 ;; esac\n'
+        self.tool("tools/mpirun", f'{refuse}case "$*" in *hydrajob*) exit {code} ;; esac')
+
+    def run_quickstart(self):
+        environment = {**os.environ, "PATH": f"{self.folder}/tools:{os.environ['PATH']}"}
+        return subprocess.run([self.folder / "scripts/quickstart", "--no-install"], env=environment, cwd="/",
+                              capture_output=True, text=True, check=False)
+
+    def test_ranks_share_cores_only_where_there_are_too_few(self):
+        self.assertIn("\nmpirun -np 2 build/cpu/hydrajob ", self.run_quickstart().stdout)
+        self.mpirun(slots=1)
+        done = self.run_quickstart()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("\nmpirun -np 2 --oversubscribe --bind-to none build/cpu/hydrajob ", done.stdout)
+
+    def test_says_what_to_do_next(self):
+        for code, stream, expected in ((0, "stdout", "\nNext    docs/configuration.md "),
+                                       (1, "stdout", "why:  build/cpu/hydrajob store ls results/quickstart.h5\n"),
+                                       (2, "stderr", "ended with code 2; once the reason above is mended"),
+                                       (75, "stderr", "was interrupted; run scripts/quickstart again")):
+            with self.subTest(code):
+                self.mpirun(slots=2, code=code)
+                done = self.run_quickstart()
+                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                self.assertIn(expected, getattr(done, stream))
+
+
 class CommandLines(unittest.TestCase):
     def test_help_and_wrong_options(self):
         for script in ("install_dependencies", "quickstart", "test"):
