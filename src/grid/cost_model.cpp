@@ -174,9 +174,12 @@ class CostModel {
 
   // The embedding is looked up and the head multiplied with: two forms, also where they are tied.
   double weight_bytes() const {
+    const double table = shape_.vocab * shape_.hidden;
     const double norms = (2 * shape_.n_layers + 1) * shape_.hidden;
-    const double tables = 2 * shape_.vocab * shape_.hidden;
-    return shape_.element * (shape_.n_layers * shape_.projection_weights() + norms + tables);
+    const double packed =
+        ceilings_.packed_element_bytes > 0 ? ceilings_.packed_element_bytes : shape_.element;
+    return packed * (shape_.n_layers * shape_.projection_weights() + table) +
+           shape_.element * (norms + table);
   }
 
   double activation_bytes() const {

@@ -16,6 +16,8 @@ struct Ceilings {
   double memory_bytes = 0;        // what a rank may use
   std::string origin;             // how they are known: "measured"
   double cache_bytes = 0;         // of the last-level caches within its reach, together
+  // Of an element of a weight as the kernels keep it: a CPU without bf16 products holds f32. 0: as the dtype.
+  double packed_element_bytes = 0;
 };
 
 // Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that
@@ -45,7 +47,8 @@ struct RunCost {
 
 // Counted from the shapes: products (2 FLOPs a multiplication), the attention's two, the LM head, sampling.
 // Bytes are what memory has to move: weights once a pass, keys and values read and written, logits;
-// activations stay in caches. What ceilings do not know (0) does not bound the time. mode vllm: as paged.
+// activations stay in caches. They are counted in the run's dtype: only memory counts weights as they are
+// held. What ceilings do not know (0) does not bound the time. mode vllm: as paged.
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 
 // Read before each iteration of the attention workload where l2 is cold: twice the last-level caches, and not

@@ -125,6 +125,7 @@ Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, 
   ceilings.memory_bytes_per_s = 2 * static_cast<double>(bench.source->bytes()) / comm.all_reduce_max(copy_s);
   ceilings.memory_bytes = comm.all_reduce_min(static_cast<double>(device.memory_available()));
   ceilings.cache_bytes = comm.all_reduce_max(static_cast<double>(last_level_cache_bytes()));
+  ceilings.packed_element_bytes = comm.all_reduce_max(static_cast<double>(bench.weight->bytes()) / elements);
   ceilings.origin = "measured";
   return ceilings;
 }

@@ -52,6 +52,15 @@ TEST(CostModel, ByHand) {
   EXPECT_EQ(cost.predicted_s, 0);
 }
 
+// What is multiplied with is held as f32 where there are no bf16 products; the embedding and norms are not.
+TEST(CostModel, MemoryHoldsWeightsAsTheyArePacked) {
+  Ceilings widened;
+  widened.packed_element_bytes = 4;
+  const RunCost cost = cost_of(tiny_generate(), widened);
+  EXPECT_EQ(cost.memory.weights, 4 * (576 + 80) + 2 * (24 + 80));
+  EXPECT_EQ(cost.prefill.bytes, cost_of(tiny_generate(), {}).prefill.bytes);
+}
+
 TEST(CostModel, ModesReadDifferently) {
   RunSpec s = tiny_generate();
   const double shared = cost_of(s, {}).decode_step.bytes;

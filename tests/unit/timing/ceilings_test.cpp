@@ -20,6 +20,8 @@ TEST(Ceilings, AreMeasuredForBothTypes) {
     EXPECT_GT(ceilings.memory_bytes_per_s, 1e8);
     EXPECT_LT(ceilings.memory_bytes_per_s, 1e14);
     EXPECT_EQ(ceilings.memory_bytes, static_cast<double>(device->memory_available()));
+    EXPECT_GE(ceilings.packed_element_bytes, static_cast<double>(size_of(dtype)));
+    EXPECT_LE(ceilings.packed_element_bytes, sizeof(float));
     EXPECT_EQ(ceilings.origin, "measured");
   }
 }
