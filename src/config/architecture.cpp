@@ -13,6 +13,7 @@
 
 #include "base/file.hpp"
 #include "config/document.hpp"
+#include "config/variables.hpp"
 
 namespace hydrajob {
 namespace {
@@ -142,6 +143,14 @@ std::int64_t read_head_dim(Fields& fields, const Architecture& a) {
   return fields.integer("head_dim", 2);
 }
 
+// As YAML text that reads back as the same.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : protect_variables(text)) result.append(c == '\'' ? 2 : 1, c);
+  result += '\'';
+  return result;
+}
+
 std::string_view name_of(RopeScaling::Kind kind) {
   return kind == RopeScaling::Kind::linear ? "linear" : "llama3";
 }
@@ -178,10 +187,10 @@ Architecture load_architecture(const std::filesystem::path& path) {
 
 std::string to_yaml(const Architecture& a) {
   std::string text = fmt::format(
-      "name: '{}'\nn_layers: {}\nhidden: {}\nn_heads: {}\nn_kv_heads: {}\nhead_dim: {}\nintermediate: "
+      "name: {}\nn_layers: {}\nhidden: {}\nn_heads: {}\nn_kv_heads: {}\nhead_dim: {}\nintermediate: "
       "{}\nvocab: {}\n"
       "max_positions: {}\nrope_theta: {}\n",
-      a.name, a.n_layers, a.hidden, a.n_heads, a.n_kv_heads, a.head_dim, a.intermediate, a.vocab,
+      quoted(a.name), a.n_layers, a.hidden, a.n_heads, a.n_kv_heads, a.head_dim, a.intermediate, a.vocab,
       a.max_positions, a.rope_theta);
   const RopeScaling& scaling = a.rope_scaling;
   if (scaling.kind != RopeScaling::Kind::none) {

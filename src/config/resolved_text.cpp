@@ -1,24 +1,19 @@
 #include "config/resolved_text.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
 
+#include "config/variables.hpp"
+
 namespace hydrajob {
 namespace {
 
-// "${" would be read as a variable.
-std::string escaped(std::string text) {
-  for (std::size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) text.insert(at, 1, '$');
-  return text;
-}
-
 void emit_value(YAML::Emitter& out, const Value& value) {
-  out << escaped(to_string(value));
+  out << protect_variables(to_string(value));
 }
 
 void emit_axis(YAML::Emitter& out, const Axis& axis) {
@@ -38,7 +33,7 @@ void emit_axes(YAML::Emitter& out, const std::vector<Axis>& axes) {
 void emit_conditions(YAML::Emitter& out, const Conditions& conditions) {
   out << YAML::BeginMap;
   for (const Condition& condition : conditions) {
-    out << YAML::Key << condition.parameter << YAML::Value << escaped(value_text(condition));
+    out << YAML::Key << condition.parameter << YAML::Value << protect_variables(value_text(condition));
   }
   out << YAML::EndMap;
 }
@@ -61,7 +56,7 @@ void emit_defaults(YAML::Emitter& out, const Block& block) {
 
 void emit_block(YAML::Emitter& out, const Block& block) {
   out << YAML::BeginMap;
-  if (!block.name.empty()) out << YAML::Key << "name" << YAML::Value << escaped(block.name);
+  if (!block.name.empty()) out << YAML::Key << "name" << YAML::Value << protect_variables(block.name);
   out << YAML::Key << "workload" << YAML::Value << block.workload;
   emit_defaults(out, block);
   for (const Axis& axis : block.axes) emit_axis(out, axis);
@@ -94,8 +89,8 @@ void emit_block(YAML::Emitter& out, const Block& block) {
 std::string resolved_text(const Experiment& experiment) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  out << YAML::Key << "name" << YAML::Value << escaped(experiment.name);
-  out << YAML::Key << "store" << YAML::Value << escaped(experiment.store.string());
+  out << YAML::Key << "name" << YAML::Value << protect_variables(experiment.name);
+  out << YAML::Key << "store" << YAML::Value << protect_variables(experiment.store.string());
   out << YAML::Key << "blocks" << YAML::Value << YAML::BeginSeq;
   for (const Block& block : experiment.blocks) emit_block(out, block);
   out << YAML::EndSeq << YAML::EndMap;

@@ -67,4 +67,9 @@ std::string expand_variables(std::string_view text, const Place& place) {
   return result;
 }
 
+std::string protect_variables(std::string text) {
+  for (std::size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) text.insert(at, 1, '$');
+  return text;
+}
+
 }  // namespace hydrajob

@@ -13,4 +13,7 @@ namespace hydrajob {
 // has no default.
 std::string expand_variables(std::string_view text, const Place& place);
 
+// Text that expand_variables() turns back into this one.
+std::string protect_variables(std::string text);
+
 }  // namespace hydrajob

@@ -35,6 +35,8 @@ TEST(Architecture, ReadsWhatItWrites) {
   a.rope_scaling = {RopeScaling::Kind::llama3, 8.0, 1.0, 4.5, 4096};
   a.rope_theta = 1.0 / 3.0;
   EXPECT_EQ(parse(to_yaml(a)), a);
+  a.name = "it's '${HJ_NO_SUCH}'";
+  EXPECT_EQ(parse(to_yaml(a)), a);
 }
 
 TEST(Architecture, SaysWhatIsWrong) {
