@@ -10,6 +10,17 @@ namespace {
 
 using PlaceOf = std::function<const Place&(std::string_view parameter)>;
 
+void check_heads(const RunSpec& spec, const PlaceOf& place_of) {
+  if (spec.n_heads % spec.n_kv_heads != 0) {
+    fail_at(place_of("n_kv_heads"),
+            fmt::format("n_kv_heads: {} does not divide n_heads {}", spec.n_kv_heads, spec.n_heads));
+  }
+  if (spec.head_dim % 2 != 0) {
+    fail_at(place_of("head_dim"),
+            fmt::format("head_dim: {} is odd: elements of a head go in pairs", spec.head_dim));
+  }
+}
+
 void check_split(const RunSpec& spec, const PlaceOf& place_of) {
   const bool model = spec.workload == WorkloadKind::generate;
   const Architecture& a = spec.architecture;
@@ -64,10 +75,7 @@ std::string heads_split_problem(std::int64_t n_heads, std::int64_t n_kv_heads, s
 }
 
 void check_run(const RunSpec& spec, const PlaceOf& place_of) {
-  if (spec.workload == WorkloadKind::attention && spec.n_heads % spec.n_kv_heads != 0) {
-    fail_at(place_of("n_kv_heads"),
-            fmt::format("n_kv_heads: {} does not divide n_heads {}", spec.n_kv_heads, spec.n_heads));
-  }
+  if (spec.workload == WorkloadKind::attention) check_heads(spec, place_of);
   check_split(spec, place_of);
   check_tree(spec, place_of);
   check_positions(spec, place_of);

@@ -144,6 +144,8 @@ const Case cases[] = {
      ":6:18: n_kv_heads 2 and tensor_parallel 3: expected one to be a multiple of the other"},
     {"workload: attention\nn_heads: 12\nn_kv_heads: 5\nhead_dim: 8\nprefix: 8\n",
      ":3:13: n_kv_heads: 5 does not divide n_heads 12"},
+    {"workload: attention\nn_heads: 12\nn_kv_heads: 4\nhead_dim: [8, 9]\nprefix: 8\n",
+     ":4:11: head_dim: 9 is odd: elements of a head go in pairs"},
     {"workload: attention\nn_heads: 12\nn_kv_heads: 4\nprefix: 8\n",
      ":1:1: workload attention needs 'head_dim', or a model to take it from"},
     {"weights: m.h5\nnew_tokens: 4\ntree: 1x8/3x4\nbatch: 4\n",
