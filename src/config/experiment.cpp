@@ -22,17 +22,44 @@ std::string read_text(const Node& map, std::string_view key, const std::string& 
   return node->scalar;
 }
 
-// A default that no block takes would say nothing.
-void check_defaults_taken(const Block& defaults, const std::vector<Block>& blocks) {
-  const auto check = [&](const Axis& axis) {
-    const ParameterInfo& info = *find_parameter(axis.parameter);
-    const auto takes = [&](const Block& block) { return applies_to(info, block.workload); };
-    if (std::any_of(blocks.begin(), blocks.end(), takes)) return;
-    fail_at(axis.place,
-            fmt::format("{} has no meaning for workload {}", axis.parameter, blocks.front().workload));
+// A parameter that the defaults name, and where.
+struct Mention {
+  std::string parameter;
+  Place place;
+};
+
+// What no block takes would say nothing: some block's workload must take all of these.
+void check_taken(const std::vector<Mention>& mentions, const std::vector<Block>& blocks) {
+  const auto foreign_to = [&](const Block& block) {
+    return std::find_if(mentions.begin(), mentions.end(), [&](const Mention& mention) {
+      return !applies_to(*find_parameter(mention.parameter), block.workload);
+    });
   };
+  const auto takes_all = [&](const Block& block) { return foreign_to(block) == mentions.end(); };
+  if (std::any_of(blocks.begin(), blocks.end(), takes_all)) return;
+  const Mention& foreign = *foreign_to(blocks.front());
+  fail_at(foreign.place,
+          fmt::format("{} has no meaning for workload {}", foreign.parameter, blocks.front().workload));
+}
+
+std::vector<Mention> mentions_of(const Conditions& conditions) {
+  std::vector<Mention> mentions;
+  for (const Condition& condition : conditions) mentions.push_back({condition.parameter, condition.place});
+  return mentions;
+}
+
+void check_defaults_taken(const Block& defaults, const std::vector<Block>& blocks) {
+  const auto check = [&](const Axis& axis) { check_taken({{axis.parameter, axis.place}}, blocks); };
   for (const Axis& axis : defaults.axes) check(axis);
   for (const Zip& zip : defaults.zips) std::for_each(zip.begin(), zip.end(), check);
+  for (const Conditions& exclude : defaults.excludes) check_taken(mentions_of(exclude), blocks);
+  for (const When& when : defaults.whens) {
+    for (const Axis& axis : when.axes) {
+      std::vector<Mention> mentions = mentions_of(when.conditions);
+      mentions.push_back({axis.parameter, axis.place});
+      check_taken(mentions, blocks);
+    }
+  }
 }
 
 std::vector<Block> read_blocks(const Node& file) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "config/parameters.hpp"
+#include "config/variables.hpp"
 
 namespace hydrajob {
 namespace {
@@ -22,7 +23,7 @@ Node parse_override_value(const std::string& text, const Place& place) {
     value = parse_document(text, place.text);
   } else {
     value.kind = Node::Kind::scalar;
-    value.scalar = text;
+    value.scalar = expand_variables(text, place);
   }
   place_all(value, place);
   return value;

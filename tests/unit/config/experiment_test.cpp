@@ -110,6 +110,15 @@ TEST(Override, TakesLists) {
   EXPECT_EQ(axes_text(parse("batch: 1\n", {"batch=1:9:x2"}).blocks[0].axes), "batch=1,2,4,8");
 }
 
+TEST(Override, TakesVariables) {
+  ::setenv("HJ_TEST_BATCH", "4,8", 1);
+  const Experiment e = parse(
+      "batch: 1\nprefix: 1\n",
+      {"batch=${HJ_TEST_BATCH}", "prefix=[\"${HJ_TEST_NONE:-7}\", 9]", "store=${HJ_TEST_NONE:-a}$${b}.h5"});
+  EXPECT_EQ(axes_text(e.blocks[0].axes), "batch=4,8 prefix=7,9");
+  EXPECT_EQ(e.store, "a${b}.h5");
+}
+
 TEST(Override, OfATreeReplacesThePrefix) {
   const Experiment e = parse("prefix: 8\nblocks:\n  - prefix: 9\n  - zip: {prefix: [1, 2]}\n", {"tree=1x4"});
   EXPECT_EQ(axes_text(e.blocks[0].axes), "tree=1x4");

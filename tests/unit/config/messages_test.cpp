@@ -107,6 +107,16 @@ const Case structure[] = {
      "a.yaml:1:13: new_tokens has no meaning for workload attention"},
     {"workload: attention\nexclude: {top_p: 1}\n",
      "a.yaml:2:18: top_p has no meaning for workload attention"},
+    {"exclude: {top_p: 1}\nblocks:\n  - workload: attention\n",
+     "a.yaml:1:18: top_p has no meaning for workload attention"},
+    {"when: {if: {top_p: 1}, set: {batch: 2}}\nblocks:\n  - workload: attention\n",
+     "a.yaml:1:20: top_p has no meaning for workload attention"},
+    {"when: {if: {batch: 1}, set: {warmup: 2, top_p: 1}}\nblocks:\n  - workload: attention\n",
+     "a.yaml:1:48: top_p has no meaning for workload attention"},
+    {"exclude: {top_p: 1, l2: cold}\nblocks:\n  - workload: attention\n  - {}\n",
+     "a.yaml:1:18: top_p has no meaning for workload attention"},
+    {"when: {if: {top_p: 1}, set: {l2: cold}}\nblocks:\n  - workload: attention\n  - {}\n",
+     "a.yaml:1:20: top_p has no meaning for workload attention"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Keys, Messages, testing::ValuesIn(keys));
@@ -124,6 +134,9 @@ TEST(Override, SaysWhatIsWrong) {
   EXPECT_EQ(set("batch=[1,x]"), std::string("--set batch: batch: 'x': ") + batch_expected);
   EXPECT_EQ(set("batch=1:2"),
             "--set batch: range '1:2': expected three parts, start:end:step or start:end:xK");
+  EXPECT_EQ(set("store=${HJ_NOT_SET_ANYWHERE}"),
+            "--set store: the environment variable HJ_NOT_SET_ANYWHERE is not set: set it, or write "
+            "${HJ_NOT_SET_ANYWHERE:-default}");
   EXPECT_EQ(set("l2=warm"), "--set l2: l2 has no meaning for workload generate");
 }
 
