@@ -52,7 +52,13 @@ void start(int rank, const std::optional<std::filesystem::path>& folder, bool ve
   }
   logger() = std::make_shared<spdlog::logger>("hydrajob", sinks.begin(), sinks.end());
   logger()->set_level(spdlog::level::debug);
-  logger()->flush_on(spdlog::level::info);
+  // What a rank did last is what a person looks for after a crash.
+  logger()->flush_on(spdlog::level::debug);
+}
+
+bool shows_details() {
+  return logger()->should_log(spdlog::level::debug) &&
+         logger()->sinks().front()->should_log(spdlog::level::debug);
 }
 
 void debug(const std::string& message) {

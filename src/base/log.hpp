@@ -13,6 +13,9 @@ namespace hydrajob::log {
 // Throws UsageError where that cannot be written.
 void start(int rank, const std::optional<std::filesystem::path>& folder, bool verbose);
 
+// Whether this rank's console shows debug messages.
+bool shows_details();
+
 void debug(const std::string& message);
 void info(const std::string& message);
 void warning(const std::string& message);

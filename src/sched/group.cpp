@@ -4,6 +4,9 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "base/log.hpp"
 #include "sched/backoff.hpp"
 #include "sched/run_execution.hpp"
 #include "store/store.hpp"
@@ -46,6 +49,7 @@ RunReport commit(const RunRecord& record, const RunOrder& order, const SweepCont
   report.headline_s = headline_s(record);
   try {
     commit_segment(sweep.store, record);
+    log::debug(fmt::format("run {}: stored", record.run_id.substr(0, 8)));
   } catch (const std::exception& e) {
     report.outcome = RunReport::Outcome::not_stored;
     report.reason = e.what();
@@ -71,7 +75,12 @@ void work_in_stage(Communicator& world, int degree, const SweepContext& sweep) {
   const int group_number = world.rank() / degree;
   const int n_groups = world.size() / degree;
   const auto group = world.split(std::min(group_number, n_groups));
-  if (group_number >= n_groups) return;  // too few ranks for another group: idle until the next stage
+  if (group_number >= n_groups) {
+    log::debug(
+        fmt::format("tensor_parallel {}: too few ranks for another group, idle until the next", degree));
+    return;
+  }
+  log::debug(fmt::format("tensor_parallel {}: rank {} of group {}", degree, group->rank(), group_number));
   ModelCache models;
   RunReport report;
   for (;;) {

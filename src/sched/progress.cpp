@@ -76,7 +76,8 @@ double Estimate::factor() const {
 ProgressStyle progress_style() {
   const char* term = std::getenv("TERM");
   const bool dumb = !term || std::string_view(term) == "dumb";
-  return isatty(STDERR_FILENO) && !dumb ? ProgressStyle::bar : ProgressStyle::lines;
+  // Details would be written into the bar.
+  return isatty(STDERR_FILENO) && !dumb && !log::shows_details() ? ProgressStyle::bar : ProgressStyle::lines;
 }
 
 Progress::Progress(const Plan& plan, std::int64_t to_do, ProgressStyle style)
@@ -108,7 +109,7 @@ void Progress::finished(const RunReport& report, double left_s) {
     log::info(line);
     return;
   }
-  if (failed) note(line);
+  failed ? note(line) : log::debug(line);
   if (done_ == to_do_ || std::chrono::steady_clock::now() - drawn_ > shortest_redraw) draw();
 }
 

@@ -61,15 +61,24 @@ class RunExecution {
         sweep_(sweep) {}
 
   RunRecord execute(ModelCache& models) {
+    note(fmt::format("attempt {} in group {}: {}", order_.attempt, group_number_,
+                     to_string(run_.spec.parameters)));
     std::unique_ptr<Workload> workload;
     const std::optional<Failure> failure = agree([&] {
       workload = sweep_.factory(run_, context(models));
       workload->prepare();
     });
-    return failure ? failed(*failure) : measure(*workload);
+    if (failure) return failed(*failure);
+    note("prepared");
+    return measure(*workload);
   }
 
  private:
+  // For this rank's log: the agreed record holds one rank's story only.
+  void note(const std::string& what) const {
+    log::debug(fmt::format("run {}: {}", run_.spec.id.substr(0, 8), what));
+  }
+
   WorkloadContext context(ModelCache& models) const {
     WorkloadContext context;
     context.engine = {&sweep_.machine.device(), &sweep_.machine.kernels(), &group_};
@@ -88,6 +97,7 @@ class RunExecution {
       step();
     } catch (...) {
       const Failure failure = current_failure();
+      note("this rank failed: " + failure.reason);
       const std::string where = group_.size() > 1 ? fmt::format("rank {}: ", world_.rank()) : "";
       mine = to_string(failure.status) + "\n" + where + failure.reason;
     }
@@ -102,6 +112,7 @@ class RunExecution {
       return complete(workload.measure());
     } catch (const Interrupted&) {
       if (had_the_whole_job()) return failed(whole_job_was_not_enough());
+      note("abandoned");
       throw;
     } catch (const TimeLimit& e) {
       return failed({RunStatus::timed_out, e.what()});
@@ -115,6 +126,7 @@ class RunExecution {
   // Adds to a measured record what the workload does not know. On other ranks than 0 the record is left
   // empty.
   RunRecord complete(RunRecord measured) const {
+    note("measured");
     if (group_.rank() != 0) return {};
     RunRecord record = planned_record(run_, sweep_.config_text, sweep_.environment);
     record.metrics.merge(measured.metrics);
@@ -124,6 +136,7 @@ class RunExecution {
   }
 
   RunRecord failed(const Failure& failure) const {
+    note(fmt::format("{}: {}", to_string(failure.status), failure.reason));
     if (group_.rank() != 0) return {};
     return failure_record(failure);
   }

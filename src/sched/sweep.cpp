@@ -2,11 +2,14 @@
 
 #include <optional>
 #include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "base/process.hpp"
 #include "base/units.hpp"
+#include "comm/threads.hpp"
 #include "sched/agree.hpp"
 #include "sched/dispatcher.hpp"
 #include "sched/ledger.hpp"
@@ -151,10 +154,14 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
   const Machine machine(world, {options.threads, 0});
   log::info(fmt::format("{} rank{}, {} thread{} each", world.size(), world.size() == 1 ? "" : "s",
                         machine.threads(), machine.threads() == 1 ? "" : "s"));
+  log::debug(fmt::format("rank {} of {}: process {} on {}, cores {}", world.rank(), world.size(), getpid(),
+                         host_name(), affinity_list()));
   const CeilingsByDtype ceilings = machine.ceilings(world, experiment);
+  log::debug("ceilings measured");
   const Plan plan = agreed(
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });
   expect_same_runs(world, plan);
+  log::debug(fmt::format("{} runs planned", plan.runs.size()));
   SweepContext sweep{plan,
                      machine,
                      ceilings,
@@ -173,6 +180,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
     head->start();
   }
   const int exit_code = work_in_groups(world, sweep);
+  log::debug(fmt::format("no more runs, exit code {}", exit_code));
   return finish(world, head ? &*head : nullptr, sweep, exit_code);
 }
 

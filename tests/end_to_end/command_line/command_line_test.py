@@ -4,6 +4,7 @@ usage: command_line_test.py HYDRAJOB MPIRUN SOURCE_FOLDER [unittest's options]
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,17 @@ class LogFolder(CommandLine):
     def test_one_that_one_rank_alone_cannot_write_is_refused_too(self):
         (self.folder / "logs" / "rank1.log").mkdir(parents=True)
         self.expect(self.on_two_ranks("small.yaml", "--log-dir", "logs"), 2, "error: log folder logs cannot be written: ")
+
+    def test_every_rank_says_what_it_did_and_when(self):
+        self.assertEqual(self.on_two_ranks("small.yaml", "--log-dir", "logs", "--set", "tensor_parallel=2"), 0, self.output)
+        for rank in (0, 1):
+            text = (self.folder / "logs" / f"rank{rank}.log").read_text()
+            self.assertIn(f" debug rank {rank} of 2: process ", text)
+            self.assertIn(f" debug tensor_parallel 2: rank {rank} of group 0", text)
+            for what in (r"attempt 1 in group 0: .*prefix=16.*", "prepared", "measured"):
+                line = r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} debug run [0-9a-f]{8}: " + what + "$"
+                self.assertEqual(len(re.findall(line, text)), 1 if "prefix" in what else 2, text)
+        self.assertNotIn("prepared", self.output)
 
 
 class Nodes(CommandLine):

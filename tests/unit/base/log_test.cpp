@@ -25,6 +25,15 @@ TEST(Log, RankZeroSpeaks) {
   EXPECT_EQ(shown_by(0, true), "a detail\na fact\nwarning: a worry\nerror: a fault\n");
 }
 
+TEST(Log, KnowsWhetherTheConsoleShowsDetails) {
+  shown_by(0, false);
+  EXPECT_FALSE(log::shows_details());
+  shown_by(0, true);
+  EXPECT_TRUE(log::shows_details());
+  shown_by(1, true);
+  EXPECT_FALSE(log::shows_details());
+}
+
 TEST(Log, OtherRanksSayErrorsOnly) {
   EXPECT_EQ(shown_by(3, true), "[rank 3] error: a fault\n");
 }
@@ -33,8 +42,8 @@ TEST(Log, AFolderHoldsEverythingOfEveryRank) {
   const test::TemporaryFolder folder;
   ::testing::internal::CaptureStderr();
   log::start(2, folder.path() / "logs", false);
-  log::debug("a detail");
   log::info("100 % {braces} stay");
+  log::debug("a detail");  // written at once: a crash may follow
   ::testing::internal::GetCapturedStderr();
   const std::string text = read_file(folder.path() / "logs" / "rank2.log");
   EXPECT_NE(text.find("debug a detail"), std::string::npos);
