@@ -32,3 +32,8 @@ if(TARGET yaml-cpp::yaml-cpp)
 else()
   set(HJ_YAML_CPP yaml-cpp)
 endif()
+
+# The runtime only, linked statically: the program starts where there is no driver, and says so.
+if(HJ_CUDA)
+  find_package(CUDAToolkit 12 REQUIRED)
+endif()

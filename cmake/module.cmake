@@ -9,6 +9,18 @@ function(hj_module name)
   target_link_libraries(hj_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES})
 endfunction()
 
+# The module's files cuda_*.cpp: part of it in a build with CUDA only, where HJ_CUDA is 1.
+function(hj_cuda_part name)
+  if(HJ_CUDA)
+    target_compile_definitions(hj_${name} PRIVATE HJ_CUDA=1)
+    target_link_libraries(hj_${name} PUBLIC CUDA::cudart_static)
+  else()
+    get_target_property(sources hj_${name} SOURCES)
+    list(FILTER sources EXCLUDE REGEX "/cuda_[^/]*$")
+    set_target_properties(hj_${name} PROPERTIES SOURCES "${sources}")
+  endif()
+endfunction()
+
 function(hj_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow)
   if(HJ_SANITIZE)

@@ -2,12 +2,19 @@
 #include "base/error.hpp"
 #include "device/cpu_device.hpp"
 #include "device/device.hpp"
+#if HJ_CUDA
+#include "device/cuda_device.hpp"
+#endif
 
 namespace hydrajob {
 
 std::unique_ptr<Device> make_device(const DeviceRequest& request) {
-  if (request.kind == DeviceKind::cuda) throw UsageError("device 'cuda': this build has no CUDA backend");
-  return make_cpu_device(request);
+  if (request.kind == DeviceKind::cpu) return make_cpu_device(request);
+#if HJ_CUDA
+  return make_cuda_device(request);
+#else
+  throw UsageError("device 'cuda': this build has no CUDA backend");
+#endif
 }
 
 }  // namespace hydrajob

@@ -118,14 +118,16 @@ class Test(unittest.TestCase):
         shutil.copy(SCRIPTS.parent / "CMakePresets.json", self.folder)
         whole = 'add_test(whole "true")\n'
         unit = 'add_test(part "true")\nset_tests_properties(part PROPERTIES LABELS unit)\n'
-        for preset in ("cpu", "asan"):
+        gpu = 'add_test(gpu "true")\nset_tests_properties(gpu PROPERTIES LABELS gpu)\n'
+        for preset, tests in (("cpu", whole + unit), ("asan", whole + unit), ("cuda", whole + gpu)):
             (self.folder / "build" / preset).mkdir(parents=True)
-            (self.folder / "build" / preset / "CTestTestfile.cmake").write_text(whole + unit)
+            (self.folder / "build" / preset / "CTestTestfile.cmake").write_text(tests)
         tools = self.folder / "tools"
         tools.mkdir()
         (tools / "cmake").write_text("#!/bin/sh\n")
         (tools / "cmake").chmod(0o755)
-        self.environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        (tools / "fake-nvcc").symlink_to("cmake")
+        self.environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "CUDACXX": "fake-nvcc"}
 
     def run_tests(self, *arguments):
         return subprocess.run([self.folder / "scripts/test", "--no-install", *arguments], env=self.environment, cwd="/",
@@ -136,6 +138,14 @@ class Test(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("out of 2", done.stdout)
         self.assertIn("out of 1", done.stdout)
+
+    def test_builds_cuda_where_its_toolkit_is(self):
+        self.assertIn("gpu ....", self.run_tests().stdout)
+        self.environment["CUDACXX"] = "absent-nvcc"
+        done = self.run_tests()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("No CUDA Toolkit", done.stdout)
+        self.assertNotIn("gpu ....", done.stdout)
 
     def test_a_name_that_no_unit_test_has_is_no_mistake(self):
         done = self.run_tests("-R", "whole")

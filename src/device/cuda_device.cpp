@@ -1,0 +1,199 @@
+#include "device/cuda_device.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cuda_runtime_api.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/units.hpp"
+#include "device/cuda_error.hpp"
+
+namespace hydrajob {
+namespace {
+
+// What the driver, cuBLAS workspaces and fragments may still take of what is free.
+constexpr double usable_part = 0.98;
+
+class CudaStream final : public Stream {
+ public:
+  CudaStream() { HJ_CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+  ~CudaStream() override { cudaStreamDestroy(stream_); }
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+  cudaStream_t get() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+class CudaMark final : public Mark {
+ public:
+  explicit CudaMark(cudaStream_t stream) {
+    HJ_CUDA_CHECK(cudaEventCreate(&event_));
+    HJ_CUDA_CHECK(cudaEventRecord(event_, stream));
+  }
+  ~CudaMark() override { cudaEventDestroy(event_); }
+  CudaMark(const CudaMark&) = delete;
+  CudaMark& operator=(const CudaMark&) = delete;
+  cudaEvent_t event() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+// Held and limit of one device's buffers.
+struct Account {
+  std::size_t held = 0;
+  std::size_t limit = 0;
+};
+
+class CudaBuffer final : public Buffer {
+ public:
+  CudaBuffer(std::size_t bytes, std::shared_ptr<Account> account)
+      : bytes_(bytes), account_(std::move(account)) {
+    if (bytes > account_->limit || account_->held > account_->limit - bytes) refuse("");
+    const cudaError_t status = cudaMalloc(&data_, std::max<std::size_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // or the next call that asks would report it
+      refuse(", and the GPU has no more");
+    }
+    check_cuda(status, "cudaMalloc");
+    account_->held += bytes_;
+  }
+  ~CudaBuffer() override {
+    cudaFree(data_);
+    account_->held -= bytes_;
+  }
+  CudaBuffer(const CudaBuffer&) = delete;
+  CudaBuffer& operator=(const CudaBuffer&) = delete;
+
+  void* data() override { return data_; }
+  std::size_t bytes() const override { return bytes_; }
+
+ private:
+  [[noreturn]] void refuse(const char* more) const {
+    const auto text = [](std::size_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+    throw OutOfMemory(fmt::format("out of memory: {} asked for, this rank holds {} of its {}{}", text(bytes_),
+                                  text(account_->held), text(account_->limit), more));
+  }
+
+  void* data_ = nullptr;
+  std::size_t bytes_;
+  std::shared_ptr<Account> account_;  // buffers may outlive their device
+};
+
+int choose_gpu(const DeviceRequest& request) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess || count == 0) {
+    throw UsageError(fmt::format("device 'cuda': no GPU: {}",
+                                 status == cudaSuccess ? "none is visible" : cudaGetErrorString(status)));
+  }
+  if (count == 1 && request.local_size > 1) return 0;  // each rank sees its own, or they share the only one
+  if (request.local_rank >= count) {
+    throw UsageError(fmt::format("device 'cuda': {} ranks on this node, {} GPUs: expected a GPU for each",
+                                 request.local_size, count));
+  }
+  return request.local_rank;
+}
+
+std::string uuid_text(const cudaUUID_t& uuid) {
+  std::string text = "GPU-";
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += fmt::format("{:02x}", static_cast<unsigned char>(uuid.bytes[i]));
+  }
+  return text;
+}
+
+// 13000 becomes "13.0".
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+class CudaDevice final : public Device {
+ public:
+  explicit CudaDevice(const DeviceRequest& request) : index_(choose_gpu(request)) {
+    HJ_CUDA_CHECK(cudaSetDevice(index_));
+    stream_ = std::make_unique<CudaStream>();
+    std::size_t free = 0, total = 0;
+    HJ_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    account_->limit = static_cast<std::size_t>(usable_part * static_cast<double>(free));
+    if (request.memory_cap > 0) account_->limit = std::min(account_->limit, request.memory_cap);
+  }
+
+  std::string name() const override { return fmt::format("cuda:{}", index_); }
+  std::size_t memory_available() const override { return account_->limit; }
+  std::unique_ptr<Buffer> allocate(std::size_t bytes) override {
+    return std::make_unique<CudaBuffer>(bytes, account_);
+  }
+
+  Stream& stream() override { return *stream_; }
+  void synchronize() override { HJ_CUDA_CHECK(cudaStreamSynchronize(stream_->get())); }
+
+  void copy_to_device(void* target, const void* host, std::size_t bytes) override {
+    copy(target, host, bytes, cudaMemcpyHostToDevice);
+  }
+  void copy_to_host(void* host, const void* source, std::size_t bytes) override {
+    copy(host, source, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy_on_device(void* target, const void* source, std::size_t bytes) override {
+    copy(target, source, bytes, cudaMemcpyDeviceToDevice);
+  }
+
+  std::unique_ptr<Mark> mark() override { return std::make_unique<CudaMark>(stream_->get()); }
+  double seconds_between(const Mark& begin, const Mark& end) const override {
+    float milliseconds = 0;
+    HJ_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, static_cast<const CudaMark&>(begin).event(),
+                                       static_cast<const CudaMark&>(end).event()));
+    return static_cast<double>(milliseconds) * 1e-3;
+  }
+
+  std::map<std::string, std::string> describe() const override {
+    cudaDeviceProp gpu{};
+    HJ_CUDA_CHECK(cudaGetDeviceProperties(&gpu, index_));
+    int driver = 0, runtime = 0;
+    HJ_CUDA_CHECK(cudaDriverGetVersion(&driver));
+    HJ_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+    std::array<char, 32> bus{};
+    HJ_CUDA_CHECK(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), index_));
+    return {{"gpu", gpu.name},
+            {"uuid", uuid_text(gpu.uuid)},
+            {"pci_bus_id", bus.data()},
+            {"compute_capability", fmt::format("{}.{}", gpu.major, gpu.minor)},
+            {"multiprocessors", std::to_string(gpu.multiProcessorCount)},
+            {"memory", format_bytes(static_cast<double>(gpu.totalGlobalMem))},
+            {"l2_cache", format_bytes(static_cast<double>(gpu.l2CacheSize))},
+            {"ecc", gpu.ECCEnabled ? "on" : "off"},
+            {"driver_supports_cuda", version_text(driver)},
+            {"cuda", version_text(runtime)},
+            {"memory_of_rank", format_bytes(static_cast<double>(account_->limit))}};
+  }
+
+ private:
+  void copy(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind) const {
+    if (bytes > 0) HJ_CUDA_CHECK(cudaMemcpyAsync(target, source, bytes, kind, stream_->get()));
+  }
+
+  int index_;
+  std::unique_ptr<CudaStream> stream_;
+  std::shared_ptr<Account> account_ = std::make_shared<Account>();
+};
+
+}  // namespace
+
+int cuda_device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
+}
+
+std::unique_ptr<Device> make_cuda_device(const DeviceRequest& request) {
+  return std::make_unique<CudaDevice>(request);
+}
+
+}  // namespace hydrajob

@@ -1,0 +1,18 @@
+// A CUDA GPU as a device: its memory, one stream, events for marks.
+#pragma once
+
+#include <memory>
+
+#include "device/device.hpp"
+
+namespace hydrajob {
+
+// How many GPUs this process sees; 0 without a driver.
+int cuda_device_count();
+
+// Rank `local_rank` of a node takes GPU number `local_rank` of those that it sees, or the only one that it
+// sees: a launcher may show each rank its own. Throws UsageError when there is none, or fewer than the node's
+// ranks.
+std::unique_ptr<Device> make_cuda_device(const DeviceRequest& request);
+
+}  // namespace hydrajob

@@ -1,0 +1,116 @@
+#include "device/cuda_device.hpp"
+
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace hydrajob {
+namespace {
+
+class CudaDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU is visible";
+  }
+
+  static DeviceRequest request() {
+    DeviceRequest request;
+    request.kind = DeviceKind::cuda;
+    return request;
+  }
+};
+
+std::string message_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(CudaDeviceWithoutGpu, SaysSo) {
+  if (cuda_device_count() > 0) GTEST_SKIP() << "there is a GPU";
+  DeviceRequest request;
+  request.kind = DeviceKind::cuda;
+  EXPECT_EQ(message_of([&] { make_device(request); }).find("device 'cuda': no GPU: "), 0u);
+}
+
+TEST_F(CudaDevice, CopiesEveryByteThereAndBack) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const auto device = make_device(request());
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{4097}, (std::size_t{5} << 20) + 3}) {
+    std::vector<unsigned char> sent(bytes), got(bytes, 0);
+    for (auto& byte : sent) byte = static_cast<unsigned char>(random());
+    const auto first = device->allocate(bytes), second = device->allocate(bytes);
+    EXPECT_EQ(first->bytes(), bytes);
+    device->copy_to_device(first->data(), sent.data(), bytes);
+    device->copy_on_device(second->data(), first->data(), bytes);
+    device->copy_to_host(got.data(), second->data(), bytes);
+    device->synchronize();
+    EXPECT_EQ(got, sent);
+  }
+}
+
+TEST_F(CudaDevice, MoreThanItsCapIsRefusedWithTheSizes) {
+  DeviceRequest capped = request();
+  capped.memory_cap = std::size_t{8} << 20;
+  const auto device = make_device(capped);
+  EXPECT_EQ(device->memory_available(), std::size_t{8} << 20);
+  const auto first = device->allocate(std::size_t{5} << 20);
+  EXPECT_EQ(message_of([&] { device->allocate(std::size_t{4} << 20); }),
+            "out of memory: 4.00 MiB asked for, this rank holds 5.00 MiB of its 8.00 MiB");
+  device->allocate(std::size_t{3} << 20);
+  device->allocate(std::size_t{3} << 20);  // the one before was given back
+}
+
+TEST_F(CudaDevice, MoreThanTheGpuHasIsRefusedAndLeavesItUsable) {
+  const auto device = make_device(request());
+  EXPECT_NE(message_of([&] { device->allocate(std::size_t{1} << 50); }).find("1.00 PiB asked for"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { device->allocate(device->memory_available() + 1); }).find("out of memory"),
+            std::string::npos);
+  EXPECT_EQ(message_of([&] { device->allocate(1 << 20); }), "no error");
+}
+
+TEST_F(CudaDevice, TimesWhatRanBetweenTwoMarks) {
+  const auto device = make_device(request());
+  const auto a = device->allocate(std::size_t{256} << 20), b = device->allocate(std::size_t{256} << 20);
+  const auto begin = device->mark();
+  const auto middle = device->mark();
+  for (int i = 0; i < 8; ++i) device->copy_on_device(b->data(), a->data(), a->bytes());
+  const auto end = device->mark();
+  device->synchronize();
+  // 4 GiB move: no GPU does that in 0.1 ms, none needs a second.
+  EXPECT_GT(device->seconds_between(*begin, *end), 1e-4);
+  EXPECT_LT(device->seconds_between(*begin, *end), 1.0);
+  EXPECT_GT(device->seconds_between(*middle, *end), device->seconds_between(*begin, *middle));
+}
+
+TEST_F(CudaDevice, SaysWhatItIs) {
+  const auto facts = make_device(request())->describe();
+  for (const char* name : {"gpu", "uuid", "compute_capability", "memory", "ecc", "cuda"}) {
+    EXPECT_FALSE(facts.at(name).empty()) << name;
+  }
+  EXPECT_EQ(facts.at("uuid").size(), std::string("GPU-00000000-0000-0000-0000-000000000000").size());
+}
+
+TEST_F(CudaDevice, EachRankNeedsAGpu) {
+  const int count = cuda_device_count();
+  if (count < 2) GTEST_SKIP() << "one GPU: ranks share it";
+  DeviceRequest beyond = request();
+  beyond.local_rank = count;
+  beyond.local_size = count + 1;
+  EXPECT_NE(message_of([&] { make_device(beyond); }).find("expected a GPU for each"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hydrajob
