@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
   MpiSession session;
   Communicator& world = session.world();
   // One line a run would be measured too.
-  std::freopen("/dev/null", "w", stderr);
+  if (std::freopen("/dev/null", "w", stderr) == nullptr) return 1;
   std::string name =
       (fs::path(argc > 1 ? argv[1] : "/dev/shm") / "hydrajob-schedule-").string() + std::to_string(getpid());
   const fs::path folder = world.all_gather(name).front();

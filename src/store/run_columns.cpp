@@ -104,7 +104,7 @@ bool all_exact(const std::string& name, const std::vector<RunRecord>& records) {
 }
 
 Column parameter_column(const std::string& name, ValueType type, const std::vector<RunRecord>& records) {
-  Column column{parameter_prefix + name, "1", "parameter " + name};
+  Column column{parameter_prefix + name, "1", "parameter " + name, {}};
   Ints ints;
   Doubles reals;
   Strings texts;

@@ -85,7 +85,7 @@ struct Job {
 
 // Ranges [first, last) of a job's tensor: one request.
 struct Piece {
-  std::size_t job = 0;  // index
+  std::size_t job_index = 0;
   std::int64_t first = 0;
   std::int64_t last = 0;
   RowRange rows(const Job& job) const {
@@ -272,7 +272,7 @@ class ModelFile final : public WeightSource {
       data += range_of(entry, part.rows).bytes;
     }
     for_pieces(jobs, pieces, [&](const Piece& piece, std::size_t) {
-      return check_piece(jobs[piece.job], piece, places[piece.job]);
+      return check_piece(jobs[piece.job_index], piece, places[piece.job_index]);
     });
   }
 
@@ -288,7 +288,7 @@ class ModelFile final : public WeightSource {
           work(pieces[static_cast<std::size_t>(i)], static_cast<std::size_t>(omp_get_thread_num()));
     }
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      if (failures[i].kind != Failure::Kind::none) fail(jobs[pieces[i].job].entry, failures[i]);
+      if (failures[i].kind != Failure::Kind::none) fail(jobs[pieces[i].job_index].entry, failures[i]);
     }
   }
 
