@@ -17,6 +17,7 @@
 #include "workload/generate.hpp"
 #include "workload/iterations.hpp"
 #include "workload/metrics.hpp"
+#include "workload/model_cache.hpp"
 
 namespace hydrajob {
 namespace {
@@ -34,6 +35,7 @@ class Attention final : public Workload {
 
   void prepare() override {
     const RunSpec& spec = run_.spec;
+    context_.models->drop();
     layout_ = make_layout(shape_of(spec), {spec.mode == Mode::noshared, spec.prefill_chunk});
     // The layout's decode step adds a token of its own; here `suffix` is what stands in the cache.
     for (std::int32_t& length : layout_.decode.own_length) --length;
@@ -63,7 +65,8 @@ class Attention final : public Workload {
     add_statistics(record, "attention", "one attention operation", judged(samples));
     add_samples(record, samples);
     add_convergence(record, judged(samples), run_.spec.target_ci);
-    add_roofline(record, run_, context_.ceilings, "attention", median(judged(samples)));
+    add_plan(record, run_, context_.ceilings);
+    add_roofline(record, "attention", run_.cost.decode_step.roofline_s, median(judged(samples)));
     record.metrics["memory_used_bytes"] = {static_cast<double>(bytes_), "B", "memory held, one rank"};
     return record;
   }

@@ -27,49 +27,47 @@ std::vector<std::int32_t> random_tokens(const RunSpec& spec, std::uint32_t strea
 
 class Generate final : public Workload {
  public:
-  Generate(const PlannedRun& run, const WorkloadContext& context) : run_(run), context_(context) {}
+  Generate(const PlannedRun& run, const WorkloadContext& context)
+      : run_(run), context_(context), recorder_(*context.engine.device, *context.engine.group) {}
 
   void prepare() override {
-    const LoadedModel loaded = context_.models->load(run_.spec, context_.engine, context_.threads);
-    load_s_ = loaded.load_s;
-    engine_.emplace(loaded.model, context_.engine);
+    const auto model = context_.models->load(run_.spec, context_.engine, context_.threads, recorder_);
+    engine_.emplace(model, context_.engine);
     GenerateOptions options;
     options.mode = run_.spec.mode;
     options.prefill_chunk = run_.spec.prefill_chunk;
     options.sampling = {static_cast<float>(run_.spec.temperature), static_cast<float>(run_.spec.top_p),
                         run_.spec.seed};
     engine_->prepare(make_batch(run_.spec), options);
-    memory_used_ = static_cast<double>(bytes_of(*loaded.model) + engine_->bytes_prepared());
+    memory_used_ = static_cast<double>(bytes_of(*model) + engine_->bytes_prepared());
   }
 
   RunRecord measure() override {
-    Recorder recorder(*context_.engine.device, *context_.engine.group);
-    const auto samples = repeat(
-        run_.spec, recorder, [&](std::int32_t i, bool warmup) { iterate(recorder, i, warmup); },
+    auto samples = repeat(
+        run_.spec, recorder_, [&](std::int32_t i, bool warmup) { iterate(i, warmup); },
         [&](const std::vector<PhaseSample>& s) { return judged(s); });
+    add_totals(samples);
     RunRecord record;
     if (context_.engine.group->rank() == 0) fill(record, samples);
     return record;
   }
 
  private:
-  // The time check stands between the steps, outside of every phase but the whole.
-  void iterate(Recorder& recorder, std::int32_t iteration, bool warmup) {
+  // The time check stands between the steps, outside of every phase; all ranks leave it together.
+  void iterate(std::int32_t iteration, bool warmup) {
     engine_->reset();
     context_.check_time();
     context_.engine.group->barrier();
-    const std::size_t total = recorder.begin("total", iteration, 0, warmup);
-    const std::size_t prefill = recorder.begin("prefill", iteration, 0, warmup);
+    const std::size_t prefill = recorder_.begin("prefill", iteration, 0, warmup);
     engine_->prefill();
-    recorder.end(prefill);
+    recorder_.end(prefill);
     for (std::int64_t step = 1; step < run_.spec.new_tokens; ++step) {
       context_.check_time();
       const std::size_t decode =
-          recorder.begin("decode_step", iteration, static_cast<std::int32_t>(step), warmup);
+          recorder_.begin("decode_step", iteration, static_cast<std::int32_t>(step), warmup);
       engine_->decode();
-      recorder.end(decode);
+      recorder_.end(decode);
     }
-    recorder.end(total);
   }
 
   std::vector<double> judged(const std::vector<PhaseSample>& samples) const {
@@ -89,11 +87,16 @@ class Generate final : public Workload {
     add_samples(record, samples);
     add_convergence(record, judged(samples), run_.spec.target_ci);
     add_throughput(record, prefill, decode, total);
-    add_roofline(record, run_, context_.ceilings, "decode_step", median(step));
+    add_plan(record, run_, context_.ceilings);
+    if (!step.empty()) {
+      add_roofline(record, "decode_step", run_.cost.decode_step.roofline_s, median(step));
+    }
     record.metrics["roofline.prefill_s"] = {run_.cost.prefill.roofline_s, "s",
                                             "prefill at the machine's ceilings"};
     record.metrics["memory_used_bytes"] = {memory_used_, "B", "memory held, one rank"};
-    record.metrics["load_s"] = {load_s_, "s", "loading the weights; 0 where they were loaded"};
+    const auto load = slowest_rank(samples, "load", false);
+    record.metrics["load_s"] = {load.empty() ? 0 : load.front(), "s",
+                                "loading the weights; 0 where they were loaded"};
   }
 
   void add_throughput(RunRecord& record, const std::vector<double>& prefill,
@@ -109,8 +112,8 @@ class Generate final : public Workload {
 
   PlannedRun run_;
   WorkloadContext context_;
+  Recorder recorder_;
   std::optional<Engine> engine_;
-  double load_s_ = 0;
   double memory_used_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "timing/statistics.hpp"
@@ -47,14 +48,9 @@ void add_convergence(RunRecord& record, const std::vector<double>& seconds, doub
   record.convergence = c.reason;
 }
 
-void add_roofline(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings, const std::string& name,
-                  double median_s) {
+void add_plan(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings) {
   const RunCost& cost = run.cost;
-  const double roofline_s = cost.decode_step.roofline_s;
   auto& m = record.metrics;
-  m["roofline." + name + "_s"] = {roofline_s, "s", "time of one " + name + " at the machine's ceilings"};
-  m["roofline_fraction"] = {median_s > 0 ? roofline_s / median_s : 0, "1",
-                            "roofline time over the measured median"};
   m["predicted_s"] = {cost.predicted_s, "s", "predicted time of the run at the roofline"};
   m["flops"] = {cost.iteration.flops, "FLOP", "floating-point operations of one iteration, one rank"};
   m["bytes"] = {cost.iteration.bytes, "B", "bytes moved by one iteration, one rank"};
@@ -62,6 +58,23 @@ void add_roofline(RunRecord& record, const PlannedRun& run, const Ceilings& ceil
   m["ceiling.matmul_flops_per_s"] = {ceilings.matmul_flops_per_s, "FLOP/s",
                                      "rate of one large product, one rank"};
   m["ceiling.memory_bytes_per_s"] = {ceilings.memory_bytes_per_s, "B/s", "copy bandwidth, one rank"};
+}
+
+void add_roofline(RunRecord& record, const std::string& name, double roofline_s, double median_s) {
+  auto& m = record.metrics;
+  m["roofline." + name + "_s"] = {roofline_s, "s", "time of one " + name + " at the machine's ceilings"};
+  m["roofline_fraction"] = {median_s > 0 ? roofline_s / median_s : 0, "1",
+                            "roofline time over the measured median"};
+}
+
+void add_totals(std::vector<PhaseSample>& samples) {
+  std::map<std::tuple<std::int32_t, bool, std::int32_t>, PhaseSample> totals;
+  for (const PhaseSample& sample : samples) {
+    if (sample.phase != "prefill" && sample.phase != "decode_step") continue;
+    PhaseSample& total = totals[{sample.rank, !sample.warmup, sample.iteration}];
+    total = {"total", sample.iteration, 0, sample.warmup, sample.rank, total.seconds + sample.seconds};
+  }
+  for (auto& [key, total] : totals) samples.push_back(std::move(total));
 }
 
 std::vector<double> decode_per_iteration(const std::vector<PhaseSample>& samples) {

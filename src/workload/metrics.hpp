@@ -21,10 +21,15 @@ void add_samples(RunRecord& record, const std::vector<PhaseSample>& samples);
 // converged and its reason, for the samples that the run is judged by.
 void add_convergence(RunRecord& record, const std::vector<double>& seconds, double target);
 
-// What the plan said: FLOPs, bytes, memory, roofline of the phase `name`, and the fraction of it that was
-// reached.
-void add_roofline(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings, const std::string& name,
-                  double median_s);
+// What the plan said: FLOPs, bytes, memory, time, and the ceilings that it counted with.
+void add_plan(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings);
+
+// The roofline of the phase `name`, and the fraction of it that was reached.
+void add_roofline(RunRecord& record, const std::string& name, double roofline_s, double median_s);
+
+// Appends the phase `total` of each iteration and rank: its prefill and all its decode steps. What stands
+// between them is no part of it.
+void add_totals(std::vector<PhaseSample>& samples);
 
 // Sum of the decode steps of each measured iteration, slowest rank per step.
 std::vector<double> decode_per_iteration(const std::vector<PhaseSample>& samples);

@@ -6,18 +6,19 @@
 
 #include "engine/engine.hpp"
 #include "grid/run_spec.hpp"
+#include "timing/recorder.hpp"
 
 namespace hydrajob {
 
-struct LoadedModel {
-  std::shared_ptr<const Model> model;
-  double load_s = 0;  // of the run that loaded it; 0 for those that found it loaded
-};
-
 class ModelCache {
  public:
-  // Loads what the run needs unless it is there. A model of other weights is dropped first: both may not fit.
-  LoadedModel load(const RunSpec& spec, const EngineContext& context, int threads);
+  // Loads what the run needs unless it is there, as the phase `load`. A model of other weights is dropped
+  // first: both may not fit.
+  std::shared_ptr<const Model> load(const RunSpec& spec, const EngineContext& context, int threads,
+                                    Recorder& recorder);
+
+  // Before a run that uses none: the plan counts on the memory.
+  void drop();
 
  private:
   std::string key_;

@@ -1,0 +1,76 @@
+// Which runs find a model loaded, and which must not.
+#include "workload/model_cache.hpp"
+
+#include <gtest/gtest.h>
+
+#include "unit/workload/support.hpp"
+
+namespace hydrajob {
+namespace {
+
+// Packs, and keeps what it was asked to pack for; does nothing else.
+class PackingKernels final : public Kernels {
+ public:
+  std::vector<std::int64_t> expected;  // rows, of each weight
+
+  std::unique_ptr<PackedWeight> pack(const void*, WeightLayout, std::int64_t, std::int64_t, std::int64_t rows,
+                                     DType) override {
+    expected.push_back(rows);
+    return nullptr;
+  }
+  void embed(const std::int32_t*, const void*, std::int64_t, std::int64_t, float*, std::int64_t, std::int64_t,
+             DType, Stream&) override {}
+  void add_rmsnorm(float*, const float*, const void*, void*, std::int64_t, std::int64_t, float, DType,
+                   Stream&) override {}
+  void linear(const void*, const PackedWeight&, void*, DType, std::int64_t, DType, Stream&) override {}
+  void rope_and_cache(const void*, const std::int32_t*, const std::int64_t*, const float*, const float*,
+                      void*, const KvView&, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType,
+                      Stream&) override {}
+  std::size_t attention_workspace(const AttentionArgs&) const override { return 0; }
+  void attention(const AttentionArgs&, Stream&) override {}
+  void swiglu(const void*, void*, std::int64_t, std::int64_t, DType, Stream&) override {}
+  void row_max(const float*, float*, std::int64_t, std::int64_t, Stream&) override {}
+  void nucleus_histogram(const float*, const float*, const std::uint32_t*, int, float, std::uint64_t*,
+                         std::int64_t, std::int64_t, Stream&) override {}
+  void nucleus_select(const std::uint64_t*, std::uint32_t*, std::uint64_t*, int, float, std::int64_t,
+                      Stream&) override {}
+  void sample(const float*, const SamplingArgs&, const std::uint32_t*, const std::int32_t*,
+              const std::int32_t*, std::int64_t, float*, std::int32_t*, std::int64_t, std::int64_t,
+              Stream&) override {}
+};
+
+// What the weights are packed for when a run of this batch comes first.
+std::vector<std::int64_t> packed_for(std::int64_t batch) {
+  OneRank rank;
+  PackingKernels kernels;
+  EngineContext engine = rank.engine();
+  engine.kernels = &kernels;
+  Recorder recorder(*rank.device, *rank.self);
+  RunSpec spec = generate_run(2).spec;
+  spec.batch = batch;
+  rank.models.load(spec, engine, 1, recorder);
+  return kernels.expected;
+}
+
+TEST(ModelCache, PacksAlikeWhicheverRunComesFirst) {
+  EXPECT_FALSE(packed_for(1).empty());
+  EXPECT_EQ(packed_for(1), packed_for(300));
+}
+
+TEST(ModelCache, IsLeftByRunsThatNeedNoModel) {
+  OneRank rank;
+  Recorder recorder(*rank.device, *rank.self);
+  const std::weak_ptr<const Model> model = rank.models.load(generate_run(2).spec, rank.engine(), 1, recorder);
+  EXPECT_EQ(rank.models.load(generate_run(5).spec, rank.engine(), 1, recorder), model.lock());
+  PlannedRun attention;
+  attention.spec.workload = WorkloadKind::attention;
+  attention.spec.n_heads = attention.spec.n_kv_heads = 1;
+  attention.spec.head_dim = 8;
+  attention.spec.suffix = 4;
+  attention.spec.l2 = L2State::warm;
+  make_workload(attention, rank.context())->prepare();
+  EXPECT_TRUE(model.expired());
+}
+
+}  // namespace
+}  // namespace hydrajob
