@@ -48,7 +48,8 @@ struct RunCost {
 // Counted from the shapes: products (2 FLOPs a multiplication), the attention's two, the LM head, sampling.
 // Bytes are what memory has to move: weights once a pass, keys and values read and written, logits;
 // activations stay in caches. They are counted in the run's dtype: only memory counts weights as they are
-// held. What ceilings do not know (0) does not bound the time. mode vllm: as paged.
+// held. All-reduces between ranks are left out. What ceilings do not know (0) does not bound the time. mode
+// vllm: as paged.
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 
 // Read before each iteration of the attention workload where l2 is cold: twice the last-level caches, and not
