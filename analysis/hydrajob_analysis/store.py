@@ -30,7 +30,7 @@ class Store:
     """What one or several stores hold.
 
     runs          one row a run, indexed 0..R-1: the columns of /runs as in the file, `store`, the path, and `machine`,
-                  the kind of machine, from the environment: devices and threads a rank (None where it does not say);
+                  the kind of machine, from the environment: processor and threads a rank (None where it does not say);
                   `.attrs["units"]` and `.attrs["long_name"]` map a column to its unit and its meaning
     samples       one row a sample of a rank: store, run (index into `runs`), run_id, phase, value, rank, iteration, step,
                   warmup; `.attrs["units"]` maps a phase to the unit of its values. Read when first asked for.
@@ -249,11 +249,13 @@ def _flatten_environments(environments):
 
 def _machine(environment):
     """Results of different hosts of one kind may be compared; those of different kinds or numbers of threads may not."""
-    devices, threads = (environment.get(f"env.ranks.{key}") for key in ("device.name", "threads"))
-    if not isinstance(devices, list) or not isinstance(threads, list):
+    threads = environment.get("env.ranks.threads")
+    if not isinstance(threads, list):
         return None
-    kinds = sorted({f"{device}, {n} threads a rank" for device, n in zip(devices, threads)})
-    return "; ".join(kinds)
+    names = [environment[key] for key in ("env.ranks.device.gpu", "env.ranks.device.cpu_model", "env.ranks.device.name")
+             if isinstance(environment.get(key), list)]
+    processors = [next(filter(None, column), "unknown processor") for column in zip(*names)] or ["unknown processor"] * len(threads)
+    return "; ".join(sorted({f"{processor}, {n} threads a rank" for processor, n in zip(processors, threads)}))
 
 
 def _flatten(value, prefix):

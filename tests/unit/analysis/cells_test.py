@@ -89,6 +89,19 @@ class Cells(StoreTest):
 
         self.assertAlmostEqual(self.cell(section, "hydragen")["speedup"], 2.0)
 
+    def test_runs_of_different_machines_are_not_compared(self):
+        def ranks(model, threads, host):
+            return {"ranks": [{"host": host, "threads": threads, "device": {"name": "cpu", "cpu_model": model}}] * 2}
+        machines = (ranks("old", 2, "n1"), ranks("old", 2, "n2"), ranks("new", 2, "n3"), ranks("new", 4, "n3"))
+        runs = [generate_run("hydragen", 4, 128, 0.5, environment=1), generate_run("noshared", 4, 128, 1.0, environment=0),
+                generate_run("noshared", 4, 128, 3.0, environment=2), generate_run("noshared", 4, 128, 5.0, environment=3)]
+        sections = make_sections(load(self.store(runs, environments=machines)).runs)
+
+        self.assertEqual([section.setting["machine"] for section in sections],
+                         ["old, 2 threads a rank", "new, 2 threads a rank", "new, 4 threads a rank"])
+        self.assertAlmostEqual(self.cell(sections[0], "hydragen")["speedup"], 2.0)  # hosts of one kind
+        self.assertIn("old, 2 threads a rank", sections[0].title())
+
     def test_attention_is_compared_by_suffix_in_microseconds(self):
         (section,) = self.sections([
             attention_run("hydragen", 64, 4096, 0, 100e-6, 0.1), attention_run("noshared", 64, 4096, 0, 600e-6, 0.1),
