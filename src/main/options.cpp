@@ -27,7 +27,7 @@ po::options_description described() {
   add("dry-run", po::bool_switch(),
       "print every run with its memory, FLOPs, bytes and predicted time, do none");
   add("list", po::bool_switch(), "print every run's id and parameters, do none");
-  add("ranks", po::value<int>()->value_name("N"), "plan for N ranks (--dry-run, --list)");
+  add("ranks", po::value<int>()->value_name("N"), "plan for N ranks (only with --dry-run or --list)");
   add("set", po::value<Strings>()->value_name("KEY=VALUE"), "lay a value over the configuration; repeatable");
   add("only", po::value<Strings>()->value_name("CONDITIONS"),
       "runs that match, as in mode=hydragen,batch>=64; repeatable: any of them");
@@ -40,11 +40,13 @@ po::options_description described() {
   add("threads", po::value<int>()->value_name("N"),
       "CPU threads of each rank; its share of the node's cores otherwise");
   add("timeout", po::value<double>()->value_name("S"), "seconds a run may take: short for --set timeout=S");
-  add("max-fails", po::value<std::int64_t>()->value_name("N"), "stop when N runs have failed");
+  add("max-fails", po::value<std::int64_t>()->value_name("N"),
+      "stop when N runs have failed, with exit code 1");
   add("time-limit", po::value<double>()->value_name("S"),
       "seconds this job has: start no run that is predicted to take longer than is left");
-  add("log-dir", po::value<std::string>()->value_name("DIR"), "every rank writes DIR/rank<N>.log");
-  add("verbose,v", po::bool_switch(), "say more");
+  add("log-dir", po::value<std::string>()->value_name("DIR"),
+      "every rank writes DIR/rank<N>.log: what it did, and when");
+  add("verbose,v", po::bool_switch(), "say what rank 0 does too, and draw no progress bar");
   return all;
 }
 
@@ -173,15 +175,14 @@ RunOptions parse_run_options(const Strings& arguments) {
 std::string help_text() {
   std::ostringstream text;
   text << "Usage:\n"
-          "  [mpirun -np N] hydrajob CONFIG.yaml [options]    do the runs of an experiment that its store "
+          "  [mpirun -np N] hydrajob CONFIG.yaml [options]     do the runs of an experiment that its store "
           "lacks\n"
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
           "  hydrajob supervise [options] -- COMMAND …         start COMMAND again when it crashes\n"
           "  hydrajob --version | --help\n\n"
        << described()
-       << "\nExit codes: 0 all done, 1 some runs failed, 2 usage or configuration, 3 store, 4 regression "
-          "found,\n"
+       << "\nExit codes: 0 all done, 1 some runs failed, 2 usage or configuration, 3 store,\n"
           "75 interrupted (the same command resumes).\n";
   return text.str();
 }

@@ -108,5 +108,27 @@ class Nodes(CommandLine):
         self.assertFalse((self.folder / "results.h5").exists())
 
 
+class Help(CommandLine):
+    """Every command answers --help, and the documentation has the options that it lists."""
+
+    def options(self, *command):
+        self.assertEqual(self.run_command(HYDRAJOB, *command), 0, self.output)
+        return set(re.findall(r"--[a-z][a-z-]+", self.output))
+
+    def page(self, name):
+        return (Path(SOURCE) / "docs" / name).read_text()
+
+    def test_a_sweeps(self):
+        listed = self.options("--help") - {"--help", "--version"}
+        rows = set(re.findall(r"(?m)^\| `(--[a-z-]+)", self.page("cli.md")))
+        self.assertEqual(listed, rows)
+
+    def test_the_other_commands(self):
+        for command, page in (("make-model", "model-file.md"), ("store", "store.md"), ("supervise", "cli.md")):
+            with self.subTest(command):
+                listed = self.options(command, "--help") - {"--help", "--output"}  # documented as -o
+                self.assertEqual({option for option in listed if option not in self.page(page)}, set())
+
+
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
