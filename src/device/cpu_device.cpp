@@ -63,6 +63,8 @@ class CpuDevice final : public Device {
   void copy_on_device(void* target, const void* source, std::size_t bytes) override {
     copy(target, source, bytes);
   }
+  void copy_pieces_on_device(void* target, const void* source, std::size_t bytes, std::size_t pieces,
+                             std::size_t stride) override;
 
   std::unique_ptr<Mark> mark() override { return std::make_unique<CpuMark>(); }
   double seconds_between(const Mark& begin, const Mark& end) const override {
@@ -87,8 +89,9 @@ class CpuDevice final : public Device {
 };
 
 // One core cannot draw the whole bandwidth of the memory: large copies are shared out.
+constexpr std::size_t worth_sharing = std::size_t{1} << 20;
+
 void CpuDevice::copy(void* target, const void* source, std::size_t bytes) const {
-  constexpr std::size_t worth_sharing = std::size_t{1} << 20;
   constexpr std::size_t page = 4096;
   if (bytes < worth_sharing || threads_ == 1) {
     if (bytes > 0) std::memcpy(target, source, bytes);
@@ -102,6 +105,16 @@ void CpuDevice::copy(void* target, const void* source, std::size_t bytes) const 
     const std::size_t end = std::min(bytes, pages * (part + 1) / parts * page);
     std::memcpy(static_cast<std::byte*>(target) + begin, static_cast<const std::byte*>(source) + begin,
                 end - begin);
+  }
+}
+
+void CpuDevice::copy_pieces_on_device(void* target, const void* source, std::size_t bytes, std::size_t pieces,
+                                      std::size_t stride) {
+  if (bytes >= worth_sharing) return Device::copy_pieces_on_device(target, source, bytes, pieces, stride);
+#pragma omp parallel for num_threads(threads_) schedule(static) if (pieces * bytes >= worth_sharing)
+  for (std::size_t i = 0; i < pieces; ++i) {
+    std::memcpy(static_cast<std::byte*>(target) + i * stride,
+                static_cast<const std::byte*>(source) + i * stride, bytes);
   }
 }
 

@@ -36,12 +36,11 @@ void KvCache::copy(const CacheCopy& copy, Device& device) const {
   if (!buffer_) return;
   const std::size_t token_bytes = static_cast<std::size_t>(head_dim_) * element_;
   auto* base = buffer_->as<std::byte>();
-  for (std::int64_t plane = 0; plane < n_layers_ * 2 * n_kv_heads_; ++plane) {
-    std::byte* head = base + static_cast<std::size_t>(plane * tokens_) * token_bytes;
-    device.copy_on_device(head + static_cast<std::size_t>(copy.to) * token_bytes,
-                          head + static_cast<std::size_t>(copy.from) * token_bytes,
-                          static_cast<std::size_t>(copy.tokens) * token_bytes);
-  }
+  device.copy_pieces_on_device(base + static_cast<std::size_t>(copy.to) * token_bytes,
+                               base + static_cast<std::size_t>(copy.from) * token_bytes,
+                               static_cast<std::size_t>(copy.tokens) * token_bytes,
+                               static_cast<std::size_t>(n_layers_ * 2 * n_kv_heads_),
+                               static_cast<std::size_t>(tokens_) * token_bytes);
 }
 
 Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits, bool share)

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -90,6 +91,24 @@ TEST(CpuDevice, CopiesEveryByteAtOddSizesAndOffsets) {
       EXPECT_EQ(target[i], 0xee);
       EXPECT_EQ(target[bytes + 5 + i], 0xee);
     }
+  }
+}
+
+TEST(CpuDevice, CopiesPiecesAndNothingBetween) {
+  const auto device = make_device(with_cap(0));
+  for (const auto& [bytes, pieces] : {std::pair<std::size_t, std::size_t>{7, 3},
+                                      {3000, 700},
+                                      {0, 2},
+                                      {(std::size_t{1} << 20) + 1, 2},
+                                      {5, 0}}) {
+    const std::size_t stride = bytes + 9;
+    std::vector<std::uint8_t> source(pieces * stride), target(pieces * stride, 0xee), expected = target;
+    for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::uint8_t>(i * 31 + i / 251);
+    for (std::size_t i = 0; i < source.size(); ++i) {
+      if (i % stride < bytes) expected[i] = source[i];
+    }
+    device->copy_pieces_on_device(target.data(), source.data(), bytes, pieces, stride);
+    EXPECT_EQ(target, expected) << bytes << " x " << pieces;
   }
 }
 
