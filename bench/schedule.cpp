@@ -43,14 +43,17 @@ double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Every rank writes its own copy: it reads the same.
-Experiment empty_runs(const fs::path& folder, int rank, int size, int runs) {
-  const fs::path file = folder / ("schedule" + std::to_string(rank) + ".yaml");
-  std::ofstream(file) << "name: schedule\nstore: " << (folder / "unused.h5").string()
-                      << "\nworkload: attention\ndtype: f32\nmode: noattention\nn_heads: " << 8 * size
-                      << "\nn_kv_heads: " << 8 * size
-                      << "\nhead_dim: 64\nsuffix: 1\nbatch: 1\ntensor_parallel: " << size
-                      << "\nprefix: 1:" << runs + 1 << ":1\n";
+Experiment empty_runs(Communicator& world, const fs::path& folder, int runs) {
+  const fs::path file = folder / "schedule.yaml";
+  const int size = world.size();
+  if (world.rank() == 0) {
+    std::ofstream(file) << "name: schedule\nstore: " << (folder / "unused.h5").string()
+                        << "\nworkload: attention\ndtype: f32\nmode: noattention\nn_heads: " << 8 * size
+                        << "\nn_kv_heads: " << 8 * size
+                        << "\nhead_dim: 64\nsuffix: 1\nbatch: 1\ntensor_parallel: " << size
+                        << "\nprefix: 1:" << runs + 1 << ":1\n";
+  }
+  world.barrier();
   return load_experiment(file, {});
 }
 
@@ -58,7 +61,7 @@ Experiment empty_runs(const fs::path& folder, int rank, int size, int runs) {
 double sweep_s(Communicator& world, const fs::path& folder, int runs) {
   SweepOptions options;
   options.store = folder / (std::to_string(runs) + ".h5");
-  const Experiment experiment = empty_runs(folder, world.rank(), world.size(), runs);
+  const Experiment experiment = empty_runs(world, folder, runs);
   world.barrier();
   const double begin = now_s();
   run_sweep(experiment, options, world, make_empty);
@@ -109,5 +112,10 @@ int run(int argc, char** argv) {
 }  // namespace hydrajob
 
 int main(int argc, char** argv) {
-  return hydrajob::run(argc, argv);
+  try {
+    return hydrajob::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::printf("%s\n", e.what());
+    return 1;
+  }
 }

@@ -88,7 +88,7 @@ class Store::Impl {
     const std::lock_guard lock(mutex_);
     journal_.append({"finished", run_id, attempt, to_string(status)});
     note({{run_id, attempt, status}});
-    unmerged_.insert(run_id);
+    if (merged_early_.erase(run_id) == 0) unmerged_.insert(run_id);
     in_flight_.erase(run_id);
   }
 
@@ -130,9 +130,14 @@ class Store::Impl {
     if (segments.empty()) return;
     std::vector<RunRecord> records;
     if (std::filesystem::exists(path_)) records = read_store_file(path_);
+    std::set<std::string> early;
+    for (const RunRecord& record : fresh) {
+      if (unmerged_.count(record.run_id) == 0) early.insert(record.run_id);
+    }
     append_by_start(records, std::move(fresh));
     replace_file(preferred_attempts(std::move(records)));
     unmerged_.clear();
+    merged_early_.merge(early);
     std::error_code none;  // a segment that stays is absorbed once more, by the next compaction
     for (const auto& segment : segments) std::filesystem::remove(segment, none);
   }
@@ -258,7 +263,8 @@ class Store::Impl {
   Journal journal_;
   std::map<std::string, CommittedRun> committed_;
   std::map<std::string, InFlightRun> in_flight_;
-  std::set<std::string> unmerged_;  // committed, and not in the file yet
+  std::set<std::string> unmerged_;      // committed, and not in the file yet
+  std::set<std::string> merged_early_;  // in the file, and finished() still to be called
   Clock::time_point compacted_ = Clock::now();
   Clock::duration compaction_took_{};
   mutable std::mutex mutex_;  // everything above, once the constructor is done

@@ -224,6 +224,20 @@ TEST_F(StoreTest, a_segment_that_is_seen_late_is_waited_for) {
   EXPECT_EQ(read_store_file(path_).size(), 1U);
 }
 
+// Another rank committed it, and rank 0 builds the file before it hears so.
+TEST_F(StoreTest, a_run_may_be_compacted_before_it_is_noted) {
+  Store store(path_);
+  const RunRecord first = small_record(std::string(32, 'a'), 1),
+                  second = small_record(std::string(32, 'b'), 1);
+  commit_segment(path_, first);
+  store.compact();
+  store.finished(first.run_id, 1, RunStatus::ok);
+  commit_segment(path_, second);
+  store.finished(second.run_id, 1, RunStatus::ok);
+  EXPECT_NO_THROW(store.compact());
+  EXPECT_EQ(read_store_file(path_).size(), 2U);
+}
+
 TEST_F(StoreTest, checkpoints_are_for_many_runs) {
   Store store(path_);
   for (int i = 0; i < 500; ++i) {
