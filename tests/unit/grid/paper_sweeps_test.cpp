@@ -28,13 +28,19 @@ std::optional<fs::path> sweeps_file() {
   return file;
 }
 
-// How often each run is there: "codellama-7b-instruct hydragen b32 s1024 u128 10+10".
+// How often each run is there: "codellama-7b-instruct hydragen b32 s1024 u128 10+10", "attention q8 k1 d128
+// hydragen b512 s1024 u16 1000+1000".
 using Runs = std::map<std::string, int>;
 
-std::string run_text(const std::string& model, std::string mode, long batch, long shared, long unique,
+std::string run_text(const std::string& subject, std::string mode, long batch, long shared, long unique,
                      long warmup, long iterations) {
   if (mode == "hydragen_noshared" || mode == "base") mode = "noshared";
-  return fmt::format("{} {} b{} s{} u{} {}+{}", model, mode, batch, shared, unique, warmup, iterations);
+  return fmt::format("{} {} b{} s{} u{} {}+{}", subject, mode, batch, shared, unique, warmup, iterations);
+}
+
+// Query heads, KV heads, head_dim: the three lists of microbenchmark.py.
+std::string operation_text(long n_heads, long n_kv_heads, long head_dim) {
+  return fmt::format("attention q{} k{} d{}", n_heads, n_kv_heads, head_dim);
 }
 
 // split_range of the original's benchmark_utils.py, line by line.
@@ -67,22 +73,44 @@ std::string option(const std::vector<std::string>& words, const std::string& nam
   return at == words.end() ? fallback : *(at + 1);
 }
 
+std::string model_text(const std::vector<std::string>& words) {
+  std::string model = option(words, "--model-name", "none/none");
+  model = model.substr(model.find('/') + 1);
+  std::transform(model.begin(), model.end(), model.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (model.ends_with("-hf")) model.resize(model.size() - 3);
+  return model;
+}
+
+// The shapes that a command of microbenchmark.py asks for, with the script's own defaults where it says none
+// (reference-system.md, "scripts/microbenchmark.py").
+std::vector<std::string> operation_texts(const std::vector<std::string>& words) {
+  std::vector<std::string> texts;
+  for (const long q : split_range(option(words, "--qheads-range", "8"))) {
+    for (const long k : split_range(option(words, "--kvheads-range", "1"))) {
+      for (const long d : split_range(option(words, "--dim-range", "128"))) {
+        texts.push_back(operation_text(q, k, d));
+      }
+    }
+  }
+  return texts;
+}
+
 // Words after the script: output folder, batch, shared, unique, options.
 void add_command(Runs& runs, const std::vector<std::string>& words) {
   const auto is_script = [](const std::string& w) { return w.starts_with("scripts/"); };
   const auto script = std::find_if(words.begin(), words.end(), is_script);
   const bool synth = *script == "scripts/synth.py";
-  std::string model = option(words, "--model-name", "codellama/attention");
-  model = model.substr(model.find('/') + 1);
-  std::transform(model.begin(), model.end(), model.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (model.ends_with("-hf")) model.resize(model.size() - 3);
   const std::string times = synth ? "5" : "1000";
-  for (const long batch : split_range(*(script + 2))) {
-    for (const long shared : split_range(*(script + 3))) {
-      for (const long unique : split_range(*(script + 4))) {
-        ++runs[run_text(model, option(words, "--mode", synth ? "us" : "hydragen"), batch, shared, unique,
-                        std::stol(option(words, "--num-warmup", times)),
-                        std::stol(option(words, "--num-iters", times)))];
+  const long warmup = std::stol(option(words, "--num-warmup", times));
+  const long iterations = std::stol(option(words, "--num-iters", times));
+  const std::string mode = option(words, "--mode", synth ? "us" : "hydragen");
+  const auto subjects = synth ? std::vector<std::string>{model_text(words)} : operation_texts(words);
+  for (const std::string& subject : subjects) {
+    for (const long batch : split_range(*(script + 2))) {
+      for (const long shared : split_range(*(script + 3))) {
+        for (const long unique : split_range(*(script + 4))) {
+          ++runs[run_text(subject, mode, batch, shared, unique, warmup, iterations)];
+        }
       }
     }
   }
@@ -134,8 +162,10 @@ Runs planned_runs() {
       const bool generate = s.workload == WorkloadKind::generate;
       const bool vllm = s.mode == Mode::vllm || s.mode == Mode::vllm_notok;
       EXPECT_EQ(run.skip_reason, vllm ? "no such engine yet" : "");
-      ++runs[run_text(generate ? s.architecture.name : "attention", to_string(s.mode), s.batch, s.prefix,
-                      generate ? s.new_tokens : s.suffix, s.warmup, s.iterations)];
+      const std::string subject =
+          generate ? s.architecture.name : operation_text(s.n_heads, s.n_kv_heads, s.head_dim);
+      ++runs[run_text(subject, to_string(s.mode), s.batch, s.prefix, generate ? s.new_tokens : s.suffix,
+                      s.warmup, s.iterations)];
     }
   }
   return runs;
@@ -168,7 +198,29 @@ TEST(PaperSweeps, RunAsThePaperDid) {
       EXPECT_EQ(run.spec.weights, "random");
       EXPECT_EQ(run.spec.suffix, 0);
       EXPECT_EQ(run.spec.dtype, DType::bf16);
+      EXPECT_EQ(run.spec.max_iterations, run.spec.iterations);
     }
+  }
+}
+
+// What the microbenchmark does not take from its command line (reference-system.md, section 4): bf16, one
+// shared segment, its cache flushed before each iteration; the whole operation on one rank.
+TEST(PaperSweeps, AttentionRunsAsThePaperDid) {
+  const Experiment e = load_experiment(HJ_SOURCE_DIR "/configs/attention.yaml", {});
+  const Plan plan = make_plan(e, request());
+  EXPECT_EQ(plan.runs.size(), 2u * 4 * 33);
+  for (const PlannedRun& run : plan.runs) {
+    const RunSpec& s = run.spec;
+    EXPECT_EQ(s.workload, WorkloadKind::attention);
+    EXPECT_EQ(operation_text(s.n_heads, s.n_kv_heads, s.head_dim), "attention q8 k1 d128");
+    EXPECT_EQ(s.tree, (std::vector<TreeLevel>{{1, s.prefix}}));
+    EXPECT_EQ(s.prefix, 2 * s.batch);
+    EXPECT_EQ(s.suffix % 16, 0);
+    EXPECT_LE(s.suffix, 512);
+    EXPECT_EQ(s.tensor_parallel, 1);
+    EXPECT_EQ(s.dtype, DType::bf16);
+    EXPECT_EQ(s.l2, L2State::cold);
+    EXPECT_EQ(s.max_iterations, 1000);
   }
 }
 
