@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "unit/workload/support.hpp"
+#include "unit/workload/watched.hpp"
 
 namespace hydrajob {
 namespace {
@@ -44,6 +44,25 @@ TEST(Generate, LoadingIsAPhaseOfTheRunThatLoads) {
   const RunRecord second = record_of(generate_run(3), rank.context());
   EXPECT_TRUE(samples_of(second, "load").empty());
   EXPECT_EQ(second.metrics.at("load_s").value, 0);
+}
+
+// Whether the last step read the prefix once for all sequences.
+bool auto_shares(std::int64_t batch, std::int64_t prefix) {
+  WatchedRank rank;
+  rank.device.seconds.assign(100, 1.0);
+  PlannedRun run = generate_run(3);
+  run.spec.mode = Mode::automatic;
+  run.spec.batch = batch;
+  run.spec.prefix = prefix;
+  run.spec.tree = {{1, prefix}};
+  record_of(run, rank.context());
+  return rank.kernels.attended.share;
+}
+
+TEST(Generate, AutoSharesWhatMovesFewerBytes) {
+  EXPECT_TRUE(auto_shares(12, 40));
+  EXPECT_FALSE(auto_shares(1, 40));
+  EXPECT_FALSE(auto_shares(12, 3));  // partial results would weigh more
 }
 
 }  // namespace
