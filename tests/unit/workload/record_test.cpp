@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "device/host_memory.hpp"
 #include "unit/workload/watched.hpp"
 
 namespace hydrajob {
@@ -102,6 +103,38 @@ TEST(Record, HoldsTheRooflineOfAStepAndWhatWasReached) {
   EXPECT_NEAR(metric(r.record, "roofline_fraction"), step_s / middle(r.steps), 1e-15);
   EXPECT_EQ(metric(r.record, "predicted_s"), r.run.cost.predicted_s);
   EXPECT_EQ(metric(r.record, "memory_planned_bytes"), r.run.cost.memory.total());
+}
+
+// With the processor's kernels, whose tensors, packed weights and workspace are all counted by the host.
+double held_bytes(const PlannedRun& run, RunRecord& record) {
+  OneRank rank;
+  rank.kernels = make_kernels(DeviceKind::cpu, 1);
+  const std::size_t before = host_memory_used();
+  const auto workload = make_workload(run, rank.context());
+  workload->prepare();
+  const std::size_t held = host_memory_used() - before;
+  record = workload->measure();
+  return static_cast<double>(held);
+}
+
+TEST(Record, SaysWhatMemoryIsHeld) {
+  for (const Mode mode : {Mode::hydragen, Mode::noshared, Mode::noattention}) {
+    for (const WorkloadKind kind : {WorkloadKind::generate, WorkloadKind::attention}) {
+      PlannedRun run = generate_run(20);
+      run.spec.workload = kind;
+      run.spec.mode = mode;
+      run.spec.batch = 8;
+      run.spec.prefix = 30;
+      run.spec.tree = {{1, 30}};
+      run.spec.n_heads = run.spec.n_kv_heads = 2;
+      run.spec.head_dim = 32;
+      run.spec.l2 = L2State::warm;
+      RunRecord record;
+      const double held = held_bytes(run, record);
+      EXPECT_NEAR(metric(record, "memory_used_bytes") / held, 1, 0.01)
+          << to_string(kind) << ", " << to_string(mode);
+    }
+  }
 }
 
 TEST(Record, NoTimeCheckStandsInAnInterval) {
