@@ -46,8 +46,8 @@ struct Command {
   }
   void expect_words(std::size_t least, std::size_t most) const {
     if (words.size() >= least && words.size() <= most) return;
-    throw UsageError(
-        fmt::format("store {}: {} arguments given; hydrajob store --help tells how", name, words.size()));
+    throw UsageError(fmt::format("store {}: {} argument{} given; hydrajob store --help tells how", name,
+                                 words.size(), words.size() == 1 ? "" : "s"));
   }
 };
 
