@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
 
   const Architecture a = tinyllama();
   const auto device = make_device({DeviceKind::cpu, 0, 1, threads});
-  const auto kernels = make_kernels(DeviceKind::cpu, threads);
+  const auto kernels = make_cpu_kernels(threads);
   const auto self = make_self_communicator();
   const EngineContext context{device.get(), kernels.get(), self.get()};
   const auto source = make_random_weights(a, 1, threads);

@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 2;
   const DType dtype = parse_dtype(argc > 2 ? argv[2] : "bf16");
   const std::string rows_list = argc > 3 ? argv[3] : "1,16,64,512";
-  const auto kernels = make_kernels(DeviceKind::cpu, threads);
+  const auto kernels = make_cpu_kernels(threads);
   omp_set_num_threads(threads);
   std::cout << fmt::format(
                    "{} x {} -> f32, {} threads; medians; ratio: ours / oneDNN's, below 1 is faster\n\n",

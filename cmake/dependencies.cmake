@@ -33,7 +33,18 @@ else()
   set(HJ_YAML_CPP yaml-cpp)
 endif()
 
-# The runtime only, linked statically: the program starts where there is no driver, and says so.
+# The runtime is linked statically and the driver's library not at all: the program starts where there is no driver, and
+# says so.
 if(HJ_CUDA)
+  # Hopper's own instructions, and a portable path: sm_80, whose PTX later GPUs take.
+  set(CMAKE_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING "GPUs to compile for")
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  find_program(CMAKE_CUDA_COMPILER nvcc HINTS /usr/local/cuda/bin)
+  enable_language(CUDA)
+  if(CMAKE_VERSION VERSION_LESS 3.26)  # does not know that this compiler has C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
   find_package(CUDAToolkit 12 REQUIRED)
 endif()

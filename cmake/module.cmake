@@ -22,7 +22,9 @@ function(hj_cuda_part name)
 endfunction()
 
 function(hj_compile_options target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow)
+  # nvcc compiles constexpr functions of the host for the device too: the arithmetic that all backends share.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow>
+                                           $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall --expt-relaxed-constexpr>)
   if(HJ_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=address,undefined -fno-sanitize-recover=all
                                             -fno-omit-frame-pointer)

@@ -56,7 +56,7 @@ struct AttentionArgs {
   bool share = true;
 
   void* workspace = nullptr;
-  std::size_t workspace_bytes = 0;  // at least attention_workspace() of the same arguments
+  std::size_t workspace_bytes = 0;  // at least what the plan says
 };
 
 }  // namespace hydrajob

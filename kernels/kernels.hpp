@@ -1,4 +1,4 @@
-// Every operation of the engine, declared once. A backend implements all of them (kernels/cpu; later
+// Every operation of the engine, declared once. A backend implements all of them (kernels/cpu,
 // kernels/cuda); kernels/reference is the plain version that the others are tested against. Pointers, sizes
 // and a stream in, nothing else; all pointers are device memory unless said otherwise. `dtype` is the element
 // type of the `void*` arguments. Preconditions are checked where the engine builds its arguments, not here.
@@ -35,6 +35,14 @@ struct SamplingArgs {
   std::uint64_t seed = 0;
 };
 
+// What can be settled of a pass's attention before its data is there: how it is divided, and what it needs.
+class AttentionPlan {
+ public:
+  virtual ~AttentionPlan() = default;
+  virtual std::size_t workspace_bytes() const = 0;
+  virtual std::size_t bytes() const = 0;  // of device memory that the plan itself holds
+};
+
 class Kernels {
  public:
   virtual ~Kernels() = default;
@@ -55,7 +63,7 @@ class Kernels {
 
   // --- matrix products ---
 
-  // Takes (out, in) or (in, out) weights of host or device memory into the backend's form. `expected_rows`:
+  // Takes (out, in) or (in, out) weights of host memory into the backend's form. `expected_rows`:
   // the batch that products with it should be fastest at.
   virtual std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                              std::int64_t in, std::int64_t expected_rows, DType dtype) = 0;
@@ -74,8 +82,11 @@ class Kernels {
                               std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads,
                               std::int64_t head_dim, DType dtype, Stream& stream) = 0;
 
-  virtual std::size_t attention_workspace(const AttentionArgs& args) const = 0;
-  virtual void attention(const AttentionArgs& args, Stream& stream) = 0;
+  // `args`: its arrays are host memory here, no data is needed. Own lengths may grow by up to `growth` tokens
+  // without a new plan: the steps of a decode.
+  virtual std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs& args, std::int32_t growth) = 0;
+  // `args`: as planned, its arrays on the device.
+  virtual void attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) = 0;
 
   // --- MLP ---
 
@@ -100,8 +111,8 @@ class Kernels {
                                  int pass, float temperature, std::uint64_t* histogram, std::int64_t rows,
                                  std::int64_t n_ids, Stream& stream) = 0;
   // Appends the digit in which the mass, counted from the largest key, reaches top_p of the total. remaining:
-  // (rows), mass still wanted (set from the total in pass 0). After pass 2 prefix[r] is the smallest key of
-  // the nucleus.
+  // (rows), mass still wanted. Pass 0 sets both, whatever stood there. After pass 2 prefix[r] is the smallest
+  // key of the nucleus.
   virtual void nucleus_select(const std::uint64_t* histogram, std::uint32_t* prefix, std::uint64_t* remaining,
                               int pass, float top_p, std::int64_t rows, Stream& stream) = 0;
 
@@ -113,12 +124,26 @@ class Kernels {
                       const std::int32_t* sequence, const std::int32_t* step, std::int64_t first_id,
                       float* best_value, std::int32_t* best_id, std::int64_t rows, std::int64_t n_ids,
                       Stream& stream) = 0;
+  // ids[r] = the best of all shards: the largest value, of equal ones the first shard's, whose ids are
+  // smaller. best: of each shard (rows) values f32, then (rows) ids. ids: (rows).
+  virtual void choose(const void* best, std::int64_t n_shards, std::int32_t* ids, std::int64_t rows,
+                      Stream& stream) = 0;
+
+  // --- the step of a decode ---
+
+  // Keeps the drawn ids, then moves every row on by one: history[step[r]][r] = ids[r], and one is added to
+  // step, positions, slots and own_length. All (rows); history: (steps, rows). positions null: step alone.
+  virtual void end_step(const std::int32_t* ids, std::int32_t* history, std::int32_t* step,
+                        std::int32_t* positions, std::int64_t* slots, std::int32_t* own_length,
+                        std::int64_t rows, Stream& stream) = 0;
 };
 
 // Plain loops, f32 or f64 inside, one thread: for tests and for reading.
 std::unique_ptr<Kernels> make_reference_kernels();
 
-// The kernels of the device's backend. `threads`: of this rank (CPU).
-std::unique_ptr<Kernels> make_kernels(DeviceKind kind, int threads);
+std::unique_ptr<Kernels> make_cpu_kernels(int threads);
+
+// The kernels of the device's backend; it outlives them. `threads`: of this rank (CPU).
+std::unique_ptr<Kernels> make_kernels(Device& device, int threads);
 
 }  // namespace hydrajob

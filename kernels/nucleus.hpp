@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/host_device.hpp"
+
 namespace hydrajob {
 
 constexpr int nucleus_passes = 3;
@@ -37,7 +39,7 @@ constexpr std::uint64_t nucleus_units(double mass) {
 }
 
 // Units that the nucleus must reach: at least one, at most all.
-inline std::uint64_t nucleus_wanted(std::uint64_t total, float top_p) {
+HJ_HOST_DEVICE inline std::uint64_t nucleus_wanted(std::uint64_t total, float top_p) {
   const double share = std::ceil(static_cast<double>(top_p) * static_cast<double>(total));
   if (share >= static_cast<double>(total)) return total;
   return std::max<std::uint64_t>(static_cast<std::uint64_t>(share), 1);

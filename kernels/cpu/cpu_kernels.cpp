@@ -4,11 +4,11 @@
 
 #include <omp.h>
 
-#include "base/error.hpp"
 #include "kernels/cpu/attention.hpp"
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/onednn.hpp"
 #include "kernels/cpu/onednn_state.hpp"
+#include "kernels/workspace_only.hpp"
 
 namespace hydrajob {
 namespace cpu {
@@ -21,18 +21,23 @@ CpuKernels::CpuKernels(int threads) : threads_(std::max(threads, 1)), rows_(row_
 
 CpuKernels::~CpuKernels() = default;
 
-std::size_t CpuKernels::attention_workspace(const AttentionArgs& args) const {
-  return cpu::attention_workspace(args, threads_);
+// The work is divided anew by every call, for the lengths that stand there then.
+std::unique_ptr<AttentionPlan> CpuKernels::plan_attention(const AttentionArgs& args, std::int32_t growth) {
+  std::vector<std::int32_t> last(args.own_length, args.own_length + args.n_streams);
+  for (std::int32_t& length : last) length += growth;
+  AttentionArgs grown = args;
+  grown.own_length = last.data();
+  return std::make_unique<WorkspaceOnly>(
+      std::max(cpu::attention_workspace(args, threads_), cpu::attention_workspace(grown, threads_)));
 }
 
-void CpuKernels::attention(const AttentionArgs& args, Stream&) {
+void CpuKernels::attention(const AttentionPlan&, const AttentionArgs& args, Stream&) {
   cpu::attention(args, threads_);
 }
 
 }  // namespace cpu
 
-std::unique_ptr<Kernels> make_kernels(DeviceKind kind, int threads) {
-  if (kind == DeviceKind::cuda) throw UsageError("device 'cuda': this build has no CUDA kernels");
+std::unique_ptr<Kernels> make_cpu_kernels(int threads) {
   return std::make_unique<cpu::CpuKernels>(threads);
 }
 

@@ -1,15 +1,16 @@
 #include "kernels/reference/reference_kernels.hpp"
 
 #include "kernels/reference/attention.hpp"
+#include "kernels/workspace_only.hpp"
 
 namespace hydrajob {
 namespace reference {
 
-std::size_t ReferenceKernels::attention_workspace(const AttentionArgs&) const {
-  return 0;
+std::unique_ptr<AttentionPlan> ReferenceKernels::plan_attention(const AttentionArgs&, std::int32_t) {
+  return std::make_unique<WorkspaceOnly>(0);
 }
 
-void ReferenceKernels::attention(const AttentionArgs& args, Stream&) {
+void ReferenceKernels::attention(const AttentionPlan&, const AttentionArgs& args, Stream&) {
   reference::attention(args);
 }
 

@@ -20,8 +20,8 @@ class ReferenceKernels final : public Kernels {
                       const float* cosine, const float* sine, void* q_out, const KvView& kv,
                       std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim,
                       DType dtype, Stream& stream) override;
-  std::size_t attention_workspace(const AttentionArgs& args) const override;
-  void attention(const AttentionArgs& args, Stream& stream) override;
+  std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs& args, std::int32_t growth) override;
+  void attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) override;
   void swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
               Stream& stream) override;
   void row_max(const float* logits, float* maximum, std::int64_t rows, std::int64_t n_ids,
@@ -35,6 +35,10 @@ class ReferenceKernels final : public Kernels {
               const std::int32_t* sequence, const std::int32_t* step, std::int64_t first_id,
               float* best_value, std::int32_t* best_id, std::int64_t rows, std::int64_t n_ids,
               Stream& stream) override;
+  void choose(const void* best, std::int64_t n_shards, std::int32_t* ids, std::int64_t rows,
+              Stream& stream) override;
+  void end_step(const std::int32_t* ids, std::int32_t* history, std::int32_t* step, std::int32_t* positions,
+                std::int64_t* slots, std::int32_t* own_length, std::int64_t rows, Stream& stream) override;
 };
 
 }  // namespace hydrajob::reference

@@ -55,7 +55,8 @@ void ReferenceKernels::nucleus_select(const std::uint64_t* histogram, std::uint3
     }
     std::int64_t digit = nucleus_digits - 1;
     while (digit > 0 && mass[digit] < remaining[r]) remaining[r] -= mass[digit--];
-    prefix[r] |= static_cast<std::uint32_t>(digit) << nucleus_shift[static_cast<std::size_t>(pass)];
+    const std::uint32_t settled = pass == 0 ? 0 : prefix[r];
+    prefix[r] = settled | static_cast<std::uint32_t>(digit) << nucleus_shift[static_cast<std::size_t>(pass)];
   }
 }
 
@@ -82,6 +83,31 @@ void ReferenceKernels::sample(const float* logits, const SamplingArgs& sampling,
     }
     best_value[r] = static_cast<float>(best);
     best_id[r] = static_cast<std::int32_t>(id);
+  }
+}
+
+void ReferenceKernels::choose(const void* best, std::int64_t n_shards, std::int32_t* ids, std::int64_t rows,
+                              Stream&) {
+  const auto* values = static_cast<const float*>(best);
+  const auto* candidates = static_cast<const std::int32_t*>(best);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::int64_t chosen = 0;
+    for (std::int64_t shard = 1; shard < n_shards; ++shard) {
+      if (values[2 * shard * rows + r] > values[2 * chosen * rows + r]) chosen = shard;
+    }
+    ids[r] = candidates[(2 * chosen + 1) * rows + r];
+  }
+}
+
+void ReferenceKernels::end_step(const std::int32_t* ids, std::int32_t* history, std::int32_t* step,
+                                std::int32_t* positions, std::int64_t* slots, std::int32_t* own_length,
+                                std::int64_t rows, Stream&) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    history[step[r]++ * rows + r] = ids[r];
+    if (positions == nullptr) continue;
+    ++positions[r];
+    ++slots[r];
+    ++own_length[r];
   }
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #include "base/units.hpp"
 #include "device/available_memory.hpp"
@@ -42,6 +44,15 @@ std::size_t share_of(const DeviceRequest& request) {
   return request.memory_cap == 0 ? share : std::min(share, request.memory_cap);
 }
 
+class CpuReplay final : public Replay {
+ public:
+  explicit CpuReplay(std::function<void()> work) : work_(std::move(work)) {}
+  void launch() override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(const DeviceRequest& request)
@@ -49,6 +60,7 @@ class CpuDevice final : public Device {
     set_host_memory_limit(memory_);
   }
 
+  DeviceKind kind() const override { return DeviceKind::cpu; }
   std::string name() const override { return "cpu"; }
   std::size_t memory_available() const override { return memory_; }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return std::make_unique<CpuBuffer>(bytes); }
@@ -65,6 +77,10 @@ class CpuDevice final : public Device {
   }
   void copy_pieces_on_device(void* target, const void* source, std::size_t bytes, std::size_t pieces,
                              std::size_t stride) override;
+
+  std::unique_ptr<Replay> record(std::function<void()> work) override {
+    return std::make_unique<CpuReplay>(std::move(work));
+  }
 
   std::unique_ptr<Mark> mark() override { return std::make_unique<CpuMark>(); }
   double seconds_between(const Mark& begin, const Mark& end) const override {

@@ -10,24 +10,13 @@
 #include "base/error.hpp"
 #include "base/units.hpp"
 #include "device/cuda_error.hpp"
+#include "device/cuda_stream.hpp"
 
 namespace hydrajob {
 namespace {
 
 // What the driver, cuBLAS workspaces and fragments may still take of what is free.
 constexpr double usable_part = 0.98;
-
-class CudaStream final : public Stream {
- public:
-  CudaStream() { HJ_CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
-  ~CudaStream() override { cudaStreamDestroy(stream_); }
-  CudaStream(const CudaStream&) = delete;
-  CudaStream& operator=(const CudaStream&) = delete;
-  cudaStream_t get() const { return stream_; }
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
 
 class CudaMark final : public Mark {
  public:
@@ -42,6 +31,34 @@ class CudaMark final : public Mark {
 
  private:
   cudaEvent_t event_ = nullptr;
+};
+
+class CudaGraph final : public Replay {
+ public:
+  CudaGraph(const std::function<void()>& work, cudaStream_t stream) : stream_(stream) {
+    work();  // loads what is loaded at its first use, which a capture must not
+    HJ_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {
+      cudaStreamEndCapture(stream, &graph);
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      throw;
+    }
+    HJ_CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
+    const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check_cuda(status, "cudaGraphInstantiate");
+  }
+  ~CudaGraph() override { cudaGraphExecDestroy(executable_); }
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+  void launch() override { HJ_CUDA_CHECK(cudaGraphLaunch(executable_, stream_)); }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
 };
 
 // Held and limit of one device's buffers.
@@ -125,6 +142,7 @@ class CudaDevice final : public Device {
     if (request.memory_cap > 0) account_->limit = std::min(account_->limit, request.memory_cap);
   }
 
+  DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string name() const override { return fmt::format("cuda:{}", index_); }
   std::size_t memory_available() const override { return account_->limit; }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override {
@@ -142,6 +160,10 @@ class CudaDevice final : public Device {
   }
   void copy_on_device(void* target, const void* source, std::size_t bytes) override {
     copy(target, source, bytes, cudaMemcpyDeviceToDevice);
+  }
+
+  std::unique_ptr<Replay> record(std::function<void()> work) override {
+    return std::make_unique<CudaGraph>(work, stream_->get());
   }
 
   std::unique_ptr<Mark> mark() override { return std::make_unique<CudaMark>(stream_->get()); }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,10 +36,20 @@ class Buffer {
   }
 };
 
+enum class DeviceKind { cpu, cuda };
+
+// Work of a device that was recorded once, to be launched often.
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  virtual void launch() = 0;  // into the device's stream
+};
+
 class Device {
  public:
   virtual ~Device() = default;
 
+  virtual DeviceKind kind() const = 0;
   virtual std::string name() const = 0;  // "cpu", "cuda:0"
   // Bytes that runs of this rank may use: on a CPU the available memory divided by the ranks of the node.
   virtual std::size_t memory_available() const = 0;
@@ -63,6 +74,11 @@ class Device {
     }
   }
 
+  // `work` launches into this device's stream only, neither waits nor allocates, and reads what changes from
+  // device memory. A GPU runs it once and then keeps it as a graph; the CPU calls it at every launch. What it
+  // refers to outlives the result.
+  virtual std::unique_ptr<Replay> record(std::function<void()> work) = 0;
+
   virtual std::unique_ptr<Mark> mark() = 0;
   // Seconds between two marks of this device, after synchronize().
   virtual double seconds_between(const Mark& begin, const Mark& end) const = 0;
@@ -70,8 +86,6 @@ class Device {
   // Provenance: "cpu_model", "cores", "isa", or the GPU's name, UUID, driver …
   virtual std::map<std::string, std::string> describe() const = 0;
 };
-
-enum class DeviceKind { cpu, cuda };
 
 struct DeviceRequest {
   DeviceKind kind = DeviceKind::cpu;

@@ -51,64 +51,66 @@ class Engine::Impl {
                        " positions asked for, the model has " +
                        std::to_string(model_->architecture.max_positions));
     }
-    const bool share = shares_segments(options.mode, state.layout.decode,
-                                       attention_shape(*model_, state.layout.decode, true));
-    const bool attends = options.mode != Mode::noattention;
-    state.cache.emplace(*model_, state.layout.cache_tokens, attends, *context_.device);
-    state.forward = std::make_unique<Forward>(*model_, context_, limits(state, share, attends), share);
-    if (state.layout.n_logits_rows != state.layout.decode.n_rows()) {
-      state.expanded = context_.device->allocate(logits_row_bytes() * state.layout.sequence.size());
-    }
-    state.sampler.emplace(context_, model_->vocabulary, state.layout.sequence, options.sampling);
+    state.share = shares_segments(options.mode, state.layout.decode,
+                                  attention_shape(*model_, state.layout.decode, true));
+    state.attends = options.mode != Mode::noattention;
+    plan(state);
+    allocate(state, options.sampling);
     state_.emplace(std::move(state));
     reset();
+    if (options.record_decode) record();
   }
 
-  std::size_t bytes_prepared() const {
-    return state_->cache->bytes() + state_->forward->bytes() + state_->sampler->bytes() + expanded_bytes();
-  }
+  std::size_t bytes_prepared() const { return state_->bytes; }
 
   void reset() {
-    state_->step = state_->layout.decode;
-    state_->drawn.clear();
+    State& s = *state_;
+    s.steps = 0;
+    s.rows->upload(s.layout.decode, *context_.device);
+    const std::vector<std::int32_t> first(s.layout.sequence.size(), 0);
+    context_.device->copy_to_device(s.step->data(), first.data(), first.size() * sizeof(std::int32_t));
   }
 
   void prefill() {
     State& s = *state_;
     for (std::size_t i = 0; i < s.layout.prefill.size(); ++i) {
       if (i == s.layout.prompts_begin) copy_paths();
-      s.forward->run(s.layout.prefill[i], *s.cache);
-      s.forward->keep_wanted(s.layout.prefill[i]);
+      const Pass& pass = s.layout.prefill[i];
+      s.prefill_rows->upload(pass, *context_.device);
+      s.forward->run(device_pass(*s.prefill_rows, pass, s.prefill_plans[i].get()), *s.cache);
+      s.forward->keep_wanted(pass);
     }
     if (s.layout.prompts_begin == s.layout.prefill.size()) copy_paths();
     s.last_logits = expand(s.forward->logits_of_kept(s.layout.n_logits_rows));
-    draw();
+    draw(nullptr, nullptr, nullptr);
+    s.steps = 1;
   }
 
   void decode() {
     State& s = *state_;
-    if (s.drawn.empty() || static_cast<std::int64_t>(s.drawn.size()) >= s.new_tokens) {
-      throw UsageError("decode step " + std::to_string(s.drawn.size()) + " of a batch prepared for " +
+    if (s.steps == 0 || s.steps >= s.new_tokens) {
+      throw UsageError("decode step " + std::to_string(s.steps) + " of a batch prepared for " +
                        std::to_string(s.new_tokens) + " new tokens");
     }
-    s.step.ids = s.drawn.back();
-    s.forward->run(s.step, *s.cache);
-    s.last_logits = s.forward->logits_of_pass(s.step.n_rows());
-    draw();
-    for (std::int64_t row = 0; row < s.step.n_rows(); ++row) {
-      ++s.step.positions[row];
-      ++s.step.slots[row];
-      ++s.step.own_length[row];
+    if (s.recorded) {
+      s.recorded->launch();
+    } else {
+      step();
     }
+    s.last_logits = s.forward->logits();
+    ++s.steps;
   }
 
   std::vector<std::int32_t> tokens() const {
     const State& s = *state_;
-    const std::size_t steps = s.drawn.size();
-    std::vector<std::int32_t> result(s.layout.sequence.size() * steps);
-    for (std::size_t row = 0; row < s.layout.sequence.size(); ++row) {
+    const auto steps = static_cast<std::size_t>(s.steps);
+    const std::size_t rows = s.layout.sequence.size();
+    std::vector<std::int32_t> drawn(rows * steps), result(rows * steps);
+    context_.device->copy_to_host(drawn.data(), s.history->data(), drawn.size() * sizeof(std::int32_t));
+    context_.device->synchronize();
+    for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t step = 0; step < steps; ++step) {
-        result[static_cast<std::size_t>(s.layout.sequence[row]) * steps + step] = s.drawn[step][row];
+        result[static_cast<std::size_t>(s.layout.sequence[row]) * steps + step] = drawn[step * rows + row];
       }
     }
     return result;
@@ -117,9 +119,16 @@ class Engine::Impl {
   void override_last_tokens(const std::vector<std::int32_t>& tokens) {
     State& s = *state_;
     check_tokens(tokens, model_->architecture.vocab);
-    for (std::size_t row = 0; row < s.layout.sequence.size(); ++row) {
-      s.drawn.back()[row] = tokens[static_cast<std::size_t>(s.layout.sequence[row])];
+    const std::size_t rows = s.layout.sequence.size();
+    std::vector<std::int32_t> ids(rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      ids[row] = tokens[static_cast<std::size_t>(s.layout.sequence[row])];
     }
+    const std::size_t bytes = rows * sizeof(std::int32_t);
+    context_.device->copy_to_device(s.rows->ids(), ids.data(), bytes);
+    context_.device->copy_to_device(
+        s.history->as<std::int32_t>() + (s.steps - 1) * static_cast<std::int64_t>(rows), ids.data(), bytes);
+    context_.device->synchronize();  // `ids` goes
   }
 
   std::vector<float> logits() const {
@@ -149,35 +158,96 @@ class Engine::Impl {
   struct State {
     BatchLayout layout;
     std::int64_t new_tokens = 0;
+    bool share = true;
+    bool attends = true;
+    std::int64_t steps = 0;  // drawn so far
+    std::size_t bytes = 0;   // of all below
     std::optional<KvCache> cache;
+    std::vector<std::unique_ptr<AttentionPlan>> prefill_plans;  // by pass; null without attention
+    std::unique_ptr<AttentionPlan> decode_plan;                 // of every step; null without attention
+    std::unique_ptr<PassBuffers> prefill_rows;                  // of the pass being computed
+    std::unique_ptr<PassBuffers> rows;                          // of the next decode step
+    std::unique_ptr<Buffer> step;                               // (sequences) the steps drawn so far
+    std::unique_ptr<Buffer> history;                            // (new_tokens, sequences) ids drawn
     std::unique_ptr<Forward> forward;
     std::optional<Sampler> sampler;
     std::unique_ptr<Buffer> expanded;  // (sequences, local vocabulary) f32: first logits, one row each
-    Pass step;                         // the next decode step
-    std::vector<std::vector<std::int32_t>> drawn;  // by step, then row of decode
-    float* last_logits = nullptr;                  // (sequences, local vocabulary) f32 on the device
+    float* last_logits = nullptr;      // (sequences, local vocabulary) f32 on the device
+    std::unique_ptr<Replay> recorded;  // the decode step; null: not recorded. Goes before what it refers to.
   };
 
-  ForwardLimits limits(const State& state, bool share, bool attends) const {
+  void plan(State& state) const {
+    for (const Pass& pass : state.layout.prefill) state.prefill_plans.push_back(plan_of(state, pass, 0));
+    state.decode_plan = plan_of(state, state.layout.decode, static_cast<std::int32_t>(state.new_tokens));
+  }
+
+  std::unique_ptr<AttentionPlan> plan_of(const State& state, const Pass& pass, std::int32_t growth) const {
+    if (!state.attends) return nullptr;
+    return context_.kernels->plan_attention(attention_shape(*model_, pass, state.share), growth);
+  }
+
+  void allocate(State& state, const SamplingArgs& sampling) const {
+    Device& device = *context_.device;
     const BatchLayout& layout = state.layout;
+    const std::int64_t rows = layout.decode.n_rows();
     ForwardLimits limits;
-    limits.logits_rows = std::max(layout.n_logits_rows, layout.decode.n_rows());
+    limits.logits_rows = std::max(layout.n_logits_rows, rows);
     limits.positions = layout.positions;
-    const auto include = [&](const Pass& pass) {
-      limits.rows = std::max(limits.rows, pass.n_rows());
-      limits.streams = std::max(limits.streams, pass.n_streams());
-      limits.segments = std::max(limits.segments, pass.n_segments());
-      if (!attends) return;
-      limits.attention_workspace =
-          std::max(limits.attention_workspace,
-                   context_.kernels->attention_workspace(attention_shape(*model_, pass, share)));
+    PassLimits prefill, decode;
+    for (const Pass& pass : layout.prefill) prefill.include(pass);
+    decode.include(layout.decode);
+    limits.rows = std::max(prefill.rows, decode.rows);
+    const auto include = [&](const std::unique_ptr<AttentionPlan>& plan) {
+      if (!plan) return;
+      limits.attention_workspace = std::max(limits.attention_workspace, plan->workspace_bytes());
+      state.bytes += plan->bytes();
     };
-    for (const Pass& pass : layout.prefill) include(pass);
-    Pass last = layout.decode;
-    for (std::int32_t& length : last.own_length) length += static_cast<std::int32_t>(state.new_tokens);
-    include(layout.decode);
-    include(last);
-    return limits;
+    for (const auto& plan : state.prefill_plans) include(plan);
+    include(state.decode_plan);
+
+    state.cache.emplace(*model_, layout.cache_tokens, state.attends, device);
+    state.prefill_rows = std::make_unique<PassBuffers>(prefill, device);
+    state.rows = std::make_unique<PassBuffers>(decode, device);
+    state.step = device.allocate(static_cast<std::size_t>(rows) * sizeof(std::int32_t));
+    state.history = device.allocate(static_cast<std::size_t>(rows * state.new_tokens) * sizeof(std::int32_t));
+    state.forward = std::make_unique<Forward>(*model_, context_, limits);
+    if (layout.n_logits_rows != rows) {
+      state.expanded = device.allocate(logits_row_bytes() * static_cast<std::size_t>(rows));
+      state.bytes += state.expanded->bytes();
+    }
+    state.sampler.emplace(context_, model_->vocabulary, layout.sequence, sampling);
+    state.bytes += state.cache->bytes() + state.prefill_rows->bytes() + state.rows->bytes() +
+                   state.step->bytes() + state.history->bytes() + state.forward->bytes() +
+                   state.sampler->bytes();
+  }
+
+  // The step runs once while it is recorded: what it changed is set back.
+  void record() {
+    if (state_->new_tokens < 2) return;
+    state_->recorded = context_.device->record([this] { step(); });
+    reset();
+  }
+
+  DevicePass device_pass(const PassBuffers& rows, const Pass& pass, const AttentionPlan* plan) const {
+    return {&rows, attention_shape(*model_, pass, state_->share), plan};
+  }
+
+  // From every sequence's last token to its next: device work only, the same at every step.
+  void step() {
+    State& s = *state_;
+    const PassBuffers& rows = *s.rows;
+    s.forward->run(device_pass(rows, s.layout.decode, s.decode_plan.get()), *s.cache);
+    s.last_logits = s.forward->logits_of_pass(s.layout.decode.n_rows());
+    draw(rows.positions(), rows.slots(), rows.own_length());
+  }
+
+  // The next tokens of all rows, kept; with positions, slots and lengths, rows move on to the next step.
+  void draw(std::int32_t* positions, std::int64_t* slots, std::int32_t* own_length) {
+    State& s = *state_;
+    auto* step = s.step->as<std::int32_t>();
+    s.sampler->draw(s.last_logits, step, s.rows->ids());
+    context_.kernels->end_step(s.rows->ids(), s.history->as<std::int32_t>(), step, positions, slots,
+                               own_length, s.layout.decode.n_rows(), context_.device->stream());
   }
 
   void copy_paths() {
@@ -200,13 +270,6 @@ class Engine::Impl {
 
   std::size_t logits_row_bytes() const {
     return static_cast<std::size_t>(model_->vocabulary.count()) * sizeof(float);
-  }
-
-  std::size_t expanded_bytes() const { return state_->expanded ? state_->expanded->bytes() : 0; }
-
-  void draw() {
-    State& s = *state_;
-    s.drawn.push_back(s.sampler->draw(s.last_logits, static_cast<std::int32_t>(s.drawn.size())));
   }
 
   std::shared_ptr<const Model> model_;

@@ -28,6 +28,7 @@ struct GenerateOptions {
   Mode mode = Mode::hydragen;  // not vllm
   SamplingArgs sampling;
   std::int64_t prefill_chunk = 512;  // rows computed at once; > 0
+  bool record_decode = true;         // on a GPU, keep the decode step as a graph; the same bits without
 };
 
 // A rank's shard of a model, packed for its backend. Shared by all engines of a sweep that use it.

@@ -43,21 +43,10 @@ void KvCache::copy(const CacheCopy& copy, Device& device) const {
                                static_cast<std::size_t>(tokens_) * token_bytes);
 }
 
-Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits, bool share)
-    : model_(model), context_(context), share_(share) {
+Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits)
+    : model_(model), context_(context) {
   const Architecture& a = model.architecture;
   const std::size_t element = size_of(model.dtype);
-  ids_ = allocate(limits.rows, sizeof(std::int32_t));
-  positions_ = allocate(limits.rows, sizeof(std::int32_t));
-  slots_ = allocate(limits.rows, sizeof(std::int64_t));
-  stream_row_ = allocate(limits.streams + 1, sizeof(std::int64_t));
-  own_first_ = allocate(limits.streams, sizeof(std::int64_t));
-  own_length_ = allocate(limits.streams, sizeof(std::int32_t));
-  segment_first_ = allocate(limits.segments, sizeof(std::int64_t));
-  segment_length_ = allocate(limits.segments, sizeof(std::int32_t));
-  segment_row_begin_ = allocate(limits.segments, sizeof(std::int64_t));
-  segment_row_end_ = allocate(limits.segments, sizeof(std::int64_t));
-
   residual_ = allocate(limits.rows * a.hidden, sizeof(float));
   delta_ = allocate(limits.rows * a.hidden, sizeof(float));
   normed_ = allocate(std::max(limits.rows, limits.logits_rows) * a.hidden, element);
@@ -85,20 +74,6 @@ std::unique_ptr<Buffer> Forward::allocate(std::int64_t elements, std::size_t ele
   return context_.device->allocate(bytes);
 }
 
-void Forward::upload(const Pass& pass) {
-  Device& device = *context_.device;
-  put(device, *ids_, pass.ids);
-  put(device, *positions_, pass.positions);
-  put(device, *slots_, pass.slots);
-  put(device, *stream_row_, pass.stream_row);
-  put(device, *own_first_, pass.own_first);
-  put(device, *own_length_, pass.own_length);
-  put(device, *segment_first_, pass.segment_first);
-  put(device, *segment_length_, pass.segment_length);
-  put(device, *segment_row_begin_, pass.segment_row_begin);
-  put(device, *segment_row_end_, pass.segment_row_end);
-}
-
 AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share) {
   AttentionArgs args;
   args.n_rows = pass.n_rows();
@@ -120,54 +95,49 @@ AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share) 
   return args;
 }
 
-void Forward::run(const Pass& pass, const KvCache& cache) {
-  upload(pass);
-  AttentionArgs args = attention_shape(model_, pass, share_);
+AttentionArgs Forward::placed(const DevicePass& pass) const {
+  AttentionArgs args = pass.attention;
+  pass.rows->place(args);
   args.q = q_->data();
   args.out = attended_->data();
-  args.stream_row = stream_row_->as<std::int64_t>();
-  args.own_first = own_first_->as<std::int64_t>();
-  args.own_length = own_length_->as<std::int32_t>();
-  args.segment_first = segment_first_->as<std::int64_t>();
-  args.segment_length = segment_length_->as<std::int32_t>();
-  args.segment_row_begin = segment_row_begin_->as<std::int64_t>();
-  args.segment_row_end = segment_row_end_->as<std::int64_t>();
   args.workspace = workspace_->data();
   args.workspace_bytes = workspace_->bytes();
+  return args;
+}
 
-  const std::int64_t rows = pass.n_rows();
-  context_.kernels->embed(ids_->as<std::int32_t>(), model_.embedding->data(), model_.vocabulary.begin,
+void Forward::run(const DevicePass& pass, const KvCache& cache) {
+  const std::int64_t rows = pass.attention.n_rows;
+  context_.kernels->embed(pass.rows->ids(), model_.embedding->data(), model_.vocabulary.begin,
                           model_.vocabulary.count(), residual_->as<float>(), rows, model_.architecture.hidden,
                           model_.dtype, context_.device->stream());
   sum_over_ranks(residual_->as<float>(), rows);
   for (std::size_t i = 0; i < model_.layers.size(); ++i) {
-    layer(model_.layers[i], cache.layer(static_cast<std::int64_t>(i)), args, rows, i == 0);
+    layer(model_.layers[i], cache.layer(static_cast<std::int64_t>(i)), pass, i == 0);
   }
 }
 
-void Forward::layer(const Layer& layer, const KvView& kv, const AttentionArgs& pass_args, std::int64_t rows,
-                    bool first) {
+void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first) {
   Kernels& kernels = *context_.kernels;
   Stream& stream = context_.device->stream();
   const Architecture& a = model_.architecture;
   const DType dtype = model_.dtype;
+  const std::int64_t rows = pass.attention.n_rows;
   const auto eps = static_cast<float>(a.rms_eps);
   auto* residual = residual_->as<float>();
   auto* delta = delta_->as<float>();
-  const bool attends = kv.k != nullptr;
 
   kernels.add_rmsnorm(residual, first ? nullptr : delta, layer.attention_norm->data(), normed_->data(), rows,
                       a.hidden, eps, dtype, stream);
   kernels.linear(normed_->data(), *layer.qkv, qkv_->data(), dtype, rows, dtype, stream);
   // Without attention its output is the rotated query: the paper's ceiling.
-  void* rotated = attends ? q_->data() : attended_->data();
-  kernels.rope_and_cache(qkv_->data(), positions_->as<std::int32_t>(), slots_->as<std::int64_t>(),
-                         cosine_->as<float>(), sine_->as<float>(), rotated, kv, rows, model_.n_heads,
-                         model_.n_kv_heads, a.head_dim, dtype, stream);
-  if (attends) {
-    AttentionArgs args = pass_args;
+  void* rotated = pass.plan != nullptr ? q_->data() : attended_->data();
+  kernels.rope_and_cache(qkv_->data(), pass.rows->positions(), pass.rows->slots(), cosine_->as<float>(),
+                         sine_->as<float>(), rotated, kv, rows, model_.n_heads, model_.n_kv_heads, a.head_dim,
+                         dtype, stream);
+  if (pass.plan != nullptr) {
+    AttentionArgs args = placed(pass);
     args.kv = kv;
-    kernels.attention(args, stream);
+    kernels.attention(*pass.plan, args, stream);
   }
   kernels.linear(attended_->data(), *layer.o, delta, DType::f32, rows, dtype, stream);
   sum_over_ranks(delta, rows);
@@ -198,21 +168,21 @@ void Forward::keep_wanted(const Pass& pass) {
 }
 
 float* Forward::logits_of_kept(std::int64_t rows) {
-  return logits(kept_residual_->as<float>(), kept_delta_->as<float>(), rows);
+  return compute_logits(kept_residual_->as<float>(), kept_delta_->as<float>(), rows);
 }
 
 float* Forward::logits_of_pass(std::int64_t rows) {
-  return logits(residual_->as<float>(), delta_->as<float>(), rows);
+  return compute_logits(residual_->as<float>(), delta_->as<float>(), rows);
 }
 
-float* Forward::logits(float* residual, const float* delta, std::int64_t rows) {
+float* Forward::compute_logits(float* residual, const float* delta, std::int64_t rows) {
   Stream& stream = context_.device->stream();
   context_.kernels->add_rmsnorm(residual, delta, model_.final_norm->data(), normed_->data(), rows,
                                 model_.architecture.hidden, static_cast<float>(model_.architecture.rms_eps),
                                 model_.dtype, stream);
   context_.kernels->linear(normed_->data(), *model_.lm_head, logits_->data(), DType::f32, rows, model_.dtype,
                            stream);
-  return logits_->as<float>();
+  return logits();
 }
 
 }  // namespace hydrajob

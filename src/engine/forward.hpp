@@ -10,6 +10,7 @@
 #include "engine/engine.hpp"
 #include "engine/layout.hpp"
 #include "engine/model.hpp"
+#include "engine/pass_buffers.hpp"
 #include "engine/rope.hpp"
 #include "kernels/kernels.hpp"
 
@@ -37,46 +38,49 @@ class KvCache {
 // The largest pass that a forward will see.
 struct ForwardLimits {
   std::int64_t rows = 0;
-  std::int64_t streams = 0;
-  std::int64_t segments = 0;
   std::int64_t logits_rows = 0;
   std::int64_t positions = 0;
   std::size_t attention_workspace = 0;
 };
 
-// The attention of a pass with the pass's own host arrays, no data: for sizing the workspace.
+// The attention of a pass with the pass's own host arrays, no data: for planning it.
 AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share);
+
+// A pass that stands on the device.
+struct DevicePass {
+  const PassBuffers* rows = nullptr;
+  AttentionArgs attention;              // its shape; arrays, data and workspace are placed by the forward
+  const AttentionPlan* plan = nullptr;  // of its attention; null without attention
+};
 
 class Forward {
  public:
-  Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits, bool share);
+  Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits);
 
   // Computes the rows of a pass; k and v go to the cache. The residual stream stays for the functions below.
-  void run(const Pass& pass, const KvCache& cache);
+  void run(const DevicePass& pass, const KvCache& cache);
   // Keeps the pass's wanted rows for logits().
   void keep_wanted(const Pass& pass);
   // Logits of the rows kept so far (`rows` of them): (rows, local vocabulary) f32, valid until the next call.
   float* logits_of_kept(std::int64_t rows);
   // Logits of all rows of the last pass.
   float* logits_of_pass(std::int64_t rows);
+  // Where the last ones stand.
+  float* logits() const { return logits_->as<float>(); }
 
   std::size_t bytes() const { return bytes_; }
 
  private:
   std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
-  void upload(const Pass& pass);
-  void layer(const Layer& layer, const KvView& kv, const AttentionArgs& args, std::int64_t rows, bool first);
+  AttentionArgs placed(const DevicePass& pass) const;
+  void layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first);
   void sum_over_ranks(float* partial, std::int64_t rows);
-  float* logits(float* residual, const float* delta, std::int64_t rows);
+  float* compute_logits(float* residual, const float* delta, std::int64_t rows);
 
   const Model& model_;
   EngineContext context_;
-  bool share_;
   std::size_t bytes_ = 0;
 
-  // Of the pass, as in Pass.
-  std::unique_ptr<Buffer> ids_, positions_, slots_, stream_row_, own_first_, own_length_;
-  std::unique_ptr<Buffer> segment_first_, segment_length_, segment_row_begin_, segment_row_end_;
   std::unique_ptr<Buffer> cosine_, sine_;  // (positions, head_dim / 2) f32
   std::unique_ptr<Buffer> residual_,
       delta_;                       // (rows, hidden) f32: the stream, and the last sublayer's addition

@@ -18,25 +18,24 @@ class Sampler {
   Sampler(const EngineContext& context, RowRange vocabulary, const std::vector<std::int32_t>& sequence,
           const SamplingArgs& sampling);
 
-  // logits: (rows, vocabulary.count()) f32 on the device; step: of the generation, from 0. Every rank of the
-  // group gets the same (rows) ids. Collective.
-  std::vector<std::int32_t> draw(const float* logits, std::int32_t step);
+  // logits: (rows, vocabulary.count()) f32; step: (rows) of the generation, from 0; ids: (rows), the same on
+  // every rank of the group. All on the device, nothing waits. Collective.
+  void draw(const float* logits, const std::int32_t* step, std::int32_t* ids);
 
   std::size_t bytes() const { return bytes_; }
 
  private:
   std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
   const std::uint32_t* nucleus(const float* logits);
-  std::vector<std::int32_t> best_of_ranks();
 
   EngineContext context_;
   RowRange vocabulary_;
   SamplingArgs sampling_;
   std::int64_t rows_;
   std::size_t bytes_ = 0;
-  std::unique_ptr<Buffer> sequence_, step_;  // (rows)
-  std::unique_ptr<Buffer> best_;             // (rows) values, then (rows) ids: one message
-  std::unique_ptr<Buffer> gathered_;         // (ranks) of best_
+  std::unique_ptr<Buffer> sequence_;  // (rows)
+  std::unique_ptr<Buffer> best_;      // (rows) values, then (rows) ids: one message
+  std::unique_ptr<Buffer> gathered_;  // (ranks) of best_
   std::unique_ptr<Buffer> maximum_, key_, remaining_, histogram_;  // of the nucleus; absent without top-p
 };
 

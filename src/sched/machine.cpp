@@ -20,7 +20,7 @@ Machine::Machine(Communicator& world, const MachineRequest& request) {
   }
   agreed(world, [&] {
     device_ = make_device({DeviceKind::cpu, node->rank(), local_size, threads_});
-    kernels_ = make_kernels(DeviceKind::cpu, threads_);
+    kernels_ = make_kernels(*device_, threads_);
   });
 }
 

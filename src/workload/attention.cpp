@@ -48,9 +48,7 @@ class Attention final : public Workload {
     args_.share = shares_segments(spec.mode, layout_.decode, args_);
     allocate_tensors();
     place_tree();
-    const std::size_t workspace = context_.engine.kernels->attention_workspace(args_);
-    args_.workspace = hold(std::max<std::size_t>(workspace, 1)).data();
-    args_.workspace_bytes = workspace;
+    plan_attention();
     if (spec.l2 == L2State::cold) allocate_flush();
     device_.synchronize();
   }
@@ -78,6 +76,26 @@ class Attention final : public Workload {
     shape.architecture.vocab = 1;
     shape.new_tokens = 1;
     return make_batch(shape);
+  }
+
+  // From the layout's own arrays, which stand in host memory.
+  void plan_attention() {
+    if (run_.spec.mode == Mode::noattention) return;
+    const Pass& pass = layout_.decode;
+    AttentionArgs host = args_;
+    host.n_streams = pass.n_streams();
+    host.n_segments = pass.n_segments();
+    host.stream_row = pass.stream_row.data();
+    host.own_first = pass.own_first.data();
+    host.own_length = pass.own_length.data();
+    host.segment_first = pass.segment_first.data();
+    host.segment_length = pass.segment_length.data();
+    host.segment_row_begin = pass.segment_row_begin.data();
+    host.segment_row_end = pass.segment_row_end.data();
+    plan_ = context_.engine.kernels->plan_attention(host, 0);
+    bytes_ += plan_->bytes();
+    args_.workspace_bytes = plan_->workspace_bytes();
+    args_.workspace = hold(std::max<std::size_t>(args_.workspace_bytes, 1)).data();
   }
 
   void allocate_tensors() {
@@ -123,7 +141,7 @@ class Attention final : public Workload {
     if (run_.spec.mode == Mode::noattention) {
       device_.copy_on_device(args_.out, args_.q, q_bytes());
     } else {
-      context_.engine.kernels->attention(args_, device_.stream());
+      context_.engine.kernels->attention(*plan_, args_, device_.stream());
     }
     recorder.end(interval);
   }
@@ -184,6 +202,7 @@ class Attention final : public Workload {
   Device& device_;
   BatchLayout layout_;
   AttentionArgs args_;
+  std::unique_ptr<AttentionPlan> plan_;  // null without attention
   std::vector<std::unique_ptr<Buffer>> buffers_;
   std::int64_t flush_floats_ = 0;    // a row
   std::unique_ptr<Buffer> flush_;    // (flush_rows, flush_floats_); absent where the cache stays warm

@@ -101,7 +101,7 @@ class NoStream final : public Stream {};
 // The CPU kernels with three threads, an odd number, and the reference.
 class KernelTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Kernels> cpu_ = make_kernels(DeviceKind::cpu, 3);
+  std::unique_ptr<Kernels> cpu_ = make_cpu_kernels(3);
   std::unique_ptr<Kernels> reference_ = make_reference_kernels();
   NoStream stream_;
   std::mt19937_64 random_{seed()};

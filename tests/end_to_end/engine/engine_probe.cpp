@@ -54,7 +54,7 @@ void probe(const std::vector<std::string>& arguments, Communicator& world) {
   const DType dtype = parse_dtype(arguments[1]);
   const int threads = threads_per_rank(world, 0);
   const auto device = make_device({DeviceKind::cpu, world.rank(), world.size(), threads});
-  const auto kernels = make_kernels(DeviceKind::cpu, threads);
+  const auto kernels = make_cpu_kernels(threads);
   EngineContext context{device.get(), kernels.get(), &world};
   const auto source = open_model_file(arguments[0], threads);
   Engine engine(load_model(*source, dtype, 16, context), context);

@@ -131,7 +131,7 @@ TEST_F(DrawTest, TheSameWhateverTheShards) {
 }
 
 TEST_F(DrawTest, TheSameWhateverTheThreads) {
-  const auto one = make_kernels(DeviceKind::cpu, 1), seven = make_kernels(DeviceKind::cpu, 7);
+  const auto one = make_cpu_kernels(1), seven = make_cpu_kernels(7);
   for (const std::int64_t rows : {1, 2, 7, 20}) {
     const Rows r = Rows::random(rows, 32001, 3, 1, random_);
     for (const float temperature : {0.0f, 1.0f}) {

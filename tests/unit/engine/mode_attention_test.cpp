@@ -273,13 +273,14 @@ class ModeRun {
     Tensor out(pass.n_rows() * shape_.row_elements(), shape_.dtype);
     write(pass, q);
     AttentionArgs args = args_of(pass);
+    const auto plan = kernels_->plan_attention(args, 0);
     args.q = q.data();
     args.out = out.data();
     args.kv = {k_.data(), v_.data(), layout_.cache_tokens * shape_.head_dim, shape_.head_dim};
-    args.workspace_bytes = kernels_->attention_workspace(args);
+    args.workspace_bytes = plan->workspace_bytes();
     const auto workspace = device_->allocate(std::max<std::size_t>(args.workspace_bytes, 1));
     args.workspace = workspace->data();
-    kernels_->attention(args, device_->stream());
+    kernels_->attention(*plan, args, device_->stream());
     for (std::int64_t row = 0; row < pass.n_rows(); ++row) {
       expect_row(out, row, problem_.expected(pass.ids[row], with_itself));
     }
@@ -302,7 +303,7 @@ class ModeRun {
   Tensor k_, v_;  // (n_kv_heads, cache_tokens, head_dim)
   bool share_ = false;
   std::unique_ptr<Device> device_ = make_device({});
-  std::unique_ptr<Kernels> kernels_ = make_kernels(DeviceKind::cpu, 2);
+  std::unique_ptr<Kernels> kernels_ = make_cpu_kernels(2);
 };
 
 class ModeAttention : public ::testing::TestWithParam<DType> {};

@@ -11,7 +11,7 @@ namespace {
 
 TEST(Ceilings, AreMeasuredForBothTypes) {
   const auto device = make_device({});
-  const auto kernels = make_kernels(DeviceKind::cpu, 2);
+  const auto kernels = make_cpu_kernels(2);
   const auto self = make_self_communicator();
   for (const DType dtype : {DType::f32, DType::bf16}) {
     const Ceilings ceilings = measure_ceilings(*device, *kernels, *self, dtype);
@@ -30,7 +30,7 @@ TEST(Ceilings, ARankWithoutTheMemorySaysSo) {
   DeviceRequest request;
   request.memory_cap = 1 << 20;
   const auto device = make_device(request);
-  const auto kernels = make_kernels(DeviceKind::cpu, 1);
+  const auto kernels = make_cpu_kernels(1);
   const auto self = make_self_communicator();
   try {
     measure_ceilings(*device, *kernels, *self, DType::f32);

@@ -26,8 +26,10 @@ class PackingKernels final : public Kernels {
   void rope_and_cache(const void*, const std::int32_t*, const std::int64_t*, const float*, const float*,
                       void*, const KvView&, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType,
                       Stream&) override {}
-  std::size_t attention_workspace(const AttentionArgs&) const override { return 0; }
-  void attention(const AttentionArgs&, Stream&) override {}
+  std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs&, std::int32_t) override {
+    return nullptr;
+  }
+  void attention(const AttentionPlan&, const AttentionArgs&, Stream&) override {}
   void swiglu(const void*, void*, std::int64_t, std::int64_t, DType, Stream&) override {}
   void row_max(const float*, float*, std::int64_t, std::int64_t, Stream&) override {}
   void nucleus_histogram(const float*, const float*, const std::uint32_t*, int, float, std::uint64_t*,
@@ -37,6 +39,9 @@ class PackingKernels final : public Kernels {
   void sample(const float*, const SamplingArgs&, const std::uint32_t*, const std::int32_t*,
               const std::int32_t*, std::int64_t, float*, std::int32_t*, std::int64_t, std::int64_t,
               Stream&) override {}
+  void choose(const void*, std::int64_t, std::int32_t*, std::int64_t, Stream&) override {}
+  void end_step(const std::int32_t*, std::int32_t*, std::int32_t*, std::int32_t*, std::int64_t*,
+                std::int32_t*, std::int64_t, Stream&) override {}
 };
 
 // What the weights are packed for when a run of this batch comes first.

@@ -108,7 +108,7 @@ TEST(Record, HoldsTheRooflineOfAStepAndWhatWasReached) {
 // With the processor's kernels, whose tensors, packed weights and workspace are all counted by the host.
 double held_bytes(const PlannedRun& run, RunRecord& record) {
   OneRank rank;
-  rank.kernels = make_kernels(DeviceKind::cpu, 1);
+  rank.kernels = make_cpu_kernels(1);
   const std::size_t before = host_memory_used();
   const auto workload = make_workload(run, rank.context());
   workload->prepare();

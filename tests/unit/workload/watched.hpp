@@ -55,6 +55,7 @@ class WatchedDevice final : public Device {
   // Of each interval, in order: what the device says it took.
   std::vector<double> seconds;
 
+  DeviceKind kind() const override { return device_->kind(); }
   std::string name() const override { return device_->name(); }
   std::size_t memory_available() const override { return device_->memory_available(); }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
@@ -69,6 +70,9 @@ class WatchedDevice final : public Device {
   void copy_on_device(void* target, const void* source, std::size_t bytes) override {
     events_.push_back("copy_on_device");
     device_->copy_on_device(target, source, bytes);
+  }
+  std::unique_ptr<Replay> record(std::function<void()> work) override {
+    return device_->record(std::move(work));
   }
   std::unique_ptr<Mark> mark() override {
     events_.push_back("mark");
@@ -122,13 +126,13 @@ class WatchedKernels final : public Kernels {
     kernels_->rope_and_cache(qkv, positions, slots, cosine, sine, q_out, kv, rows, n_heads, n_kv_heads,
                              head_dim, dtype, stream);
   }
-  std::size_t attention_workspace(const AttentionArgs& args) const override {
-    return kernels_->attention_workspace(args);
+  std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs& args, std::int32_t growth) override {
+    return kernels_->plan_attention(args, growth);
   }
-  void attention(const AttentionArgs& args, Stream& stream) override {
+  void attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) override {
     events_.push_back("attention");
     attended = args;
-    kernels_->attention(args, stream);
+    kernels_->attention(plan, args, stream);
   }
   void swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
               Stream& stream) override {
@@ -148,6 +152,14 @@ class WatchedKernels final : public Kernels {
   void nucleus_select(const std::uint64_t* histogram, std::uint32_t* prefix, std::uint64_t* remaining,
                       int pass, float top_p, std::int64_t rows, Stream& stream) override {
     kernels_->nucleus_select(histogram, prefix, remaining, pass, top_p, rows, stream);
+  }
+  void choose(const void* best, std::int64_t n_shards, std::int32_t* ids, std::int64_t rows,
+              Stream& stream) override {
+    kernels_->choose(best, n_shards, ids, rows, stream);
+  }
+  void end_step(const std::int32_t* ids, std::int32_t* history, std::int32_t* step, std::int32_t* positions,
+                std::int64_t* slots, std::int32_t* own_length, std::int64_t rows, Stream& stream) override {
+    kernels_->end_step(ids, history, step, positions, slots, own_length, rows, stream);
   }
   void sample(const float* logits, const SamplingArgs& sampling, const std::uint32_t* smallest_key,
               const std::int32_t* sequence, const std::int32_t* step, std::int64_t first_id,

@@ -1,0 +1,52 @@
+// What every attention kernel does with a work item: what its rows see, and where their results go.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/attention_work.hpp"
+#include "kernels/cuda/element.cuh"
+
+namespace hydrajob::cuda {
+
+// Tokens of the item that its row may see: rows of a stream see own tokens up to themselves.
+__device__ inline std::int32_t visible(const WorkItem& item, const WorkArgs& args, std::int32_t row) {
+  if (item.stream < 0) return item.kv_tokens;
+  const std::int64_t last = args.stream_row[item.stream + 1];
+  const std::int64_t seen =
+      args.own_length[item.stream] - (last - (item.row_begin + row)) + 1 - item.kv_begin;
+  return static_cast<std::int32_t>(max(std::int64_t{0}, min(seen, std::int64_t{item.kv_tokens})));
+}
+
+// First element of the results of a row and head of the item: partial, or final where the item is all of it.
+__device__ inline std::int64_t result_row(const WorkItem& item, const WorkArgs& args, std::int32_t row,
+                                          std::int32_t head) {
+  return args.part_out != nullptr ? item.part + static_cast<std::int64_t>(row) * args.n_heads + head
+                                  : (item.row_begin + row) * args.n_heads + head;
+}
+
+__device__ inline void write_lse(const WorkArgs& args, std::int64_t result, float lse) {
+  if (args.part_out != nullptr) {
+    args.part_lse[result] = lse;
+  } else if (args.lse != nullptr) {
+    args.lse[result] = lse;
+  }
+}
+
+// N neighbouring values of a result, from dimension `dim` on.
+template <class T, int N>
+__device__ inline void write_out(const WorkArgs& args, std::int64_t result, std::int32_t dim,
+                                 const float (&values)[N]) {
+  const std::int64_t at = result * args.head_dim + dim;
+  if (args.part_out != nullptr) {
+    store(args.part_out + at, values);
+  } else {
+    store(static_cast<T*>(args.out) + at, values);
+  }
+}
+
+// log-sum-exp of scores whose scaled maximum is `maximum` and whose sum relative to it is `sum`.
+__device__ inline float lse_of(float maximum, float sum) {
+  return sum > 0 ? maximum + logf(sum) : -INFINITY;
+}
+
+}  // namespace hydrajob::cuda

@@ -1,0 +1,25 @@
+// The kernels that compute lists of work items, and the one that merges their results.
+#pragma once
+
+#include <cstdint>
+#include <cuda_runtime_api.h>
+
+#include "base/dtype.hpp"
+#include "kernels/cuda/attention_work.hpp"
+
+namespace hydrajob::cuda {
+
+constexpr int most_head_dim = 256;
+
+// Any dtype, head_dim up to most_head_dim.
+void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, DType dtype,
+                  cudaStream_t stream);
+// bf16 of head_dim 64, 80, 96 or 128, 16-byte aligned: items of up to tile_rows packed rows.
+void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
+// The same for items of up to few_rows packed rows.
+void attend_few(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
+// Merges each row's partial results by their log-sum-exp into out and lse; rows without any become 0 and
+// -inf.
+void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream);
+
+}  // namespace hydrajob::cuda

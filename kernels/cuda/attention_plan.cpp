@@ -1,0 +1,193 @@
+#include "kernels/cuda/attention_plan.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace hydrajob::cuda {
+namespace {
+
+// Blocks that should be there for every multiprocessor, so that the last ones end together.
+constexpr std::int64_t tiles_per_processor = 6;
+constexpr std::int64_t fews_per_processor = 12;
+// A part shorter than this costs more to merge than its overlap gains.
+constexpr std::int64_t shortest_part = 256;
+constexpr std::int64_t part_granule = 64;  // keys that the kernels take at once
+
+bool has_tensor_kernels(const AttentionArgs& args) {
+  const bool head_dim =
+      args.head_dim == 64 || args.head_dim == 80 || args.head_dim == 96 || args.head_dim == 128;
+  return args.dtype == DType::bf16 && head_dim && args.n_heads / args.n_kv_heads <= tile_rows;
+}
+
+// Query rows that see the same tokens, before they are cut.
+struct Range {
+  std::int64_t kv_first;
+  std::int64_t row_begin, row_end;
+  std::int32_t stream;     // -1: a segment
+  std::int64_t kv_tokens;  // of a stream: what its last row will see at most
+};
+
+class Divider {
+ public:
+  Divider(const AttentionArgs& args, std::int32_t growth, int processors)
+      : args_(args), growth_(growth), processors_(processors), group_(args.n_heads / args.n_kv_heads) {}
+
+  WorkList divide() {
+    for (std::int64_t s = 0; s < args_.n_streams; ++s) own(s);
+    for (std::int64_t i = 0; i < args_.n_segments; ++i) segment(i);
+    for (int kind = 0; kind < item_kinds; ++kind) cut_parts(static_cast<ItemKind>(kind));
+    place_parts();
+    return std::move(work_);
+  }
+
+ private:
+  // Sequences keep their order, so the streams below a segment are found by their rows.
+  void segment(std::int64_t i) {
+    const Range whole{args_.segment_first[i], args_.segment_row_begin[i], args_.segment_row_end[i], -1,
+                      args_.segment_length[i]};
+    if (args_.share) return cut_rows(whole);
+    const std::int64_t* end = args_.stream_row + args_.n_streams;
+    const std::int64_t* row = std::upper_bound(args_.stream_row, end, whole.row_begin) - 1;
+    for (; row < end && *row < whole.row_end; ++row) {
+      Range part = whole;
+      part.row_begin = std::max(row[0], whole.row_begin);
+      part.row_end = std::min(row[1], whole.row_end);
+      cut_rows(part);
+    }
+  }
+
+  void own(std::int64_t s) {
+    cut_rows({args_.own_first[s], args_.stream_row[s], args_.stream_row[s + 1], static_cast<std::int32_t>(s),
+              args_.own_length[s] + growth_});
+  }
+
+  ItemKind kind_of(std::int64_t rows) const {
+    if (!has_tensor_kernels(args_)) return ItemKind::plain;
+    return rows * group_ <= few_rows ? ItemKind::few : ItemKind::tile;
+  }
+
+  void cut_rows(const Range& range) {
+    if (range.row_begin == range.row_end || range.kv_tokens <= 0) return;
+    const ItemKind kind = kind_of(range.row_end - range.row_begin);
+    const std::int64_t rows = std::max<std::int64_t>(1, tile_rows / group_);
+    for (std::int64_t row = range.row_begin; row < range.row_end; row += rows) {
+      Range part = range;
+      part.row_begin = row;
+      part.row_end = std::min(row + rows, range.row_end);
+      // Rows before the stream's last see less of it.
+      if (range.stream >= 0) part.kv_tokens -= range.row_end - part.row_end;
+      if (part.kv_tokens > 0) ranges_[static_cast<int>(kind)].push_back(part);
+    }
+  }
+
+  void cut_parts(ItemKind kind) {
+    auto& ranges = ranges_[static_cast<int>(kind)];
+    // The longest first: what is left over at the end is short.
+    std::stable_sort(ranges.begin(), ranges.end(),
+                     [](const Range& a, const Range& b) { return a.kv_tokens > b.kv_tokens; });
+    const std::int64_t length = part_length(kind);
+    for (const Range& range : ranges) {
+      for (std::int64_t begin = 0; begin < range.kv_tokens; begin += length) {
+        const std::int64_t tokens = std::min(length, range.kv_tokens - begin);
+        work_.items[static_cast<int>(kind)].push_back(
+            {range.kv_first + begin, range.row_begin, 0,
+             static_cast<std::int32_t>(range.row_end - range.row_begin), range.stream,
+             static_cast<std::int32_t>(begin), static_cast<std::int32_t>(tokens)});
+      }
+    }
+  }
+
+  // So that there are enough items for the processors, but none too short.
+  std::int64_t part_length(ItemKind kind) const {
+    std::int64_t tokens = 0;
+    for (const Range& range : ranges_[static_cast<int>(kind)]) tokens += range.kv_tokens * args_.n_kv_heads;
+    const std::int64_t wanted =
+        processors_ * (kind == ItemKind::tile ? tiles_per_processor : fews_per_processor);
+    const std::int64_t length = std::max(shortest_part, (tokens + wanted - 1) / wanted);
+    return (length + part_granule - 1) / part_granule * part_granule;
+  }
+
+  void place_parts() {
+    std::vector<std::int64_t> count(static_cast<std::size_t>(args_.n_rows), 0);
+    for (auto& items : work_.items) {
+      for (WorkItem& item : items) {
+        item.part = work_.parts;
+        work_.parts += item.n_rows * args_.n_heads;
+        for (std::int32_t r = 0; r < item.n_rows; ++r) ++count[static_cast<std::size_t>(item.row_begin + r)];
+      }
+    }
+    work_.direct = std::all_of(count.begin(), count.end(), [](std::int64_t n) { return n == 1; });
+    if (work_.direct) {
+      work_.parts = 0;
+      return;
+    }
+    work_.row_parts_begin.assign(1, 0);
+    for (const std::int64_t n : count) work_.row_parts_begin.push_back(work_.row_parts_begin.back() + n);
+    work_.row_parts.resize(static_cast<std::size_t>(work_.row_parts_begin.back()));
+    std::vector<std::int64_t> next(work_.row_parts_begin.begin(), work_.row_parts_begin.end() - 1);
+    for (const auto& items : work_.items) {
+      for (const WorkItem& item : items) {
+        for (std::int32_t r = 0; r < item.n_rows; ++r) {
+          std::int64_t& place = next[static_cast<std::size_t>(item.row_begin + r)];
+          work_.row_parts[static_cast<std::size_t>(place++)] = item.part + r * args_.n_heads;
+        }
+      }
+    }
+  }
+
+  const AttentionArgs& args_;
+  std::int32_t growth_;
+  std::int64_t processors_;
+  std::int64_t group_;
+  std::vector<Range> ranges_[item_kinds];
+  WorkList work_;
+};
+
+std::size_t bytes_of(std::int64_t elements, std::size_t element) {
+  return static_cast<std::size_t>(elements) * element;
+}
+
+}  // namespace
+
+WorkList divide_work(const AttentionArgs& args, std::int32_t growth, int processors) {
+  return Divider(args, growth, processors).divide();
+}
+
+CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
+    : parts_(work.parts), head_dim_(head_dim), direct_(work.direct) {
+  // One buffer, one copy: the items of each kind, then the rows' parts.
+  std::vector<std::byte> host;
+  const auto append = [&](const auto& values) {
+    const std::size_t at = host.size(), bytes = values.size() * sizeof(values[0]);
+    host.resize(at + bytes);
+    if (bytes > 0) std::memcpy(host.data() + at, values.data(), bytes);
+    return at;
+  };
+  std::size_t at[item_kinds];
+  for (int kind = 0; kind < item_kinds; ++kind) {
+    at[kind] = append(work.items[kind]);
+    counts_[kind] = static_cast<std::int64_t>(work.items[kind].size());
+  }
+  const std::size_t begins_at = append(work.row_parts_begin), parts_at = append(work.row_parts);
+  buffer_ = device.allocate(std::max<std::size_t>(host.size(), 1));
+  device.copy_to_device(buffer_->data(), host.data(), host.size());
+  device.synchronize();  // `host` goes
+  auto* base = buffer_->as<std::byte>();
+  for (int kind = 0; kind < item_kinds; ++kind)
+    items_[kind] = reinterpret_cast<const WorkItem*>(base + at[kind]);
+  row_parts_begin_ = reinterpret_cast<const std::int64_t*>(base + begins_at);
+  row_parts_ = reinterpret_cast<const std::int64_t*>(base + parts_at);
+}
+
+std::size_t CudaAttentionPlan::workspace_bytes() const {
+  return bytes_of(parts_ * (head_dim_ + 1), sizeof(float));
+}
+
+void CudaAttentionPlan::complete(WorkArgs& args, void* workspace) const {
+  args.row_parts_begin = row_parts_begin_;
+  args.row_parts = row_parts_;
+  args.part_out = direct_ ? nullptr : static_cast<float*>(workspace);
+  args.part_lse = direct_ ? nullptr : args.part_out + parts_ * head_dim_;
+}
+
+}  // namespace hydrajob::cuda

@@ -1,0 +1,58 @@
+// Divides the attention of a pass into work items, on the host, before its data is there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "device/device.hpp"
+#include "kernels/cuda/attention_work.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hydrajob::cuda {
+
+// Which kernel computes an item.
+enum class ItemKind {
+  tile,   // up to tile_rows query rows, packed with the heads of their group: tensor cores, bound by products
+  few,    // up to few_rows of them: tensor cores, bound by reading keys and values
+  plain,  // any type and size
+};
+constexpr int item_kinds = 3;
+constexpr std::int64_t tile_rows = 128;
+constexpr std::int64_t few_rows = 16;
+
+struct WorkList {
+  std::vector<WorkItem> items[item_kinds];
+  std::vector<std::int64_t> row_parts_begin, row_parts;  // as in WorkArgs
+  std::int64_t parts = 0;                                // rows of partial results
+  bool direct = false;                                   // every row is in exactly one item
+};
+
+// `args` as in Kernels::plan_attention; `processors`: of the GPU.
+WorkList divide_work(const AttentionArgs& args, std::int32_t growth, int processors);
+
+class CudaAttentionPlan final : public AttentionPlan {
+ public:
+  CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device);
+  std::size_t workspace_bytes() const override;
+  std::size_t bytes() const override { return buffer_->bytes(); }
+
+  // The items of a kind, on the device.
+  const WorkItem* items(ItemKind kind) const { return items_[static_cast<int>(kind)]; }
+  std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
+  // Fills what the plan knows; the partial results stand in `workspace`.
+  void complete(WorkArgs& args, void* workspace) const;
+  bool direct() const { return direct_; }
+
+ private:
+  std::unique_ptr<Buffer> buffer_;
+  const WorkItem* items_[item_kinds] = {};
+  std::int64_t counts_[item_kinds] = {};
+  const std::int64_t* row_parts_begin_ = nullptr;
+  const std::int64_t* row_parts_ = nullptr;
+  std::int64_t parts_ = 0;
+  std::int64_t head_dim_ = 0;
+  bool direct_ = false;
+};
+
+}  // namespace hydrajob::cuda

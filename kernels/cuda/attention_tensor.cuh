@@ -1,0 +1,108 @@
+// One block's work item on the tensor cores, whatever the number of its rows: packed queries in shared
+// memory, keys and values streamed through two stages of it.
+#pragma once
+
+#include "device/cuda_stream.hpp"
+#include "kernels/cuda/attention_item.cuh"
+#include "kernels/cuda/attention_kernels.hpp"
+#include "kernels/cuda/attention_warp.cuh"
+
+namespace hydrajob::cuda {
+
+constexpr int tensor_warps = 4;
+constexpr int tensor_threads = tensor_warps * 32;
+constexpr int stage_keys = 64;
+constexpr int stages = 2;
+
+// Query rows of one KV head's group are packed: packed row p is row p / group, head p % group of the group.
+struct PackedRows {
+  int group;
+  int count;  // n_rows * group
+
+  __device__ PackedRows(const WorkItem& item, const WorkArgs& args)
+      : group(args.n_heads / args.n_kv_heads), count(item.n_rows * group) {}
+  __device__ int row(int packed) const { return packed / group; }
+  __device__ int head(int packed) const { return static_cast<int>(blockIdx.y) * group + packed % group; }
+  // Keys that the packed row sees; none beyond the last.
+  __device__ int limit(int packed, const WorkItem& item, const WorkArgs& args) const {
+    return packed < count ? visible(item, args, row(packed)) : 0;
+  }
+};
+
+// (rows, stride) of shared memory from the packed query rows, zeros after the last. Asynchronous.
+template <int HEAD_DIM>
+__device__ inline void copy_queries(__nv_bfloat16* target, int rows, const PackedRows& packed,
+                                    const WorkItem& item, const WorkArgs& args) {
+  constexpr int pieces = HEAD_DIM / 8;
+  const auto* q = static_cast<const __nv_bfloat16*>(args.q);
+  for (int i = threadIdx.x; i < rows * pieces; i += tensor_threads) {
+    const int p = i / pieces, piece = i % pieces;
+    const bool there = p < packed.count;
+    const std::int64_t from = there ? (item.row_begin + packed.row(p)) * args.n_heads + packed.head(p) : 0;
+    copy_16(target + p * shared_stride<HEAD_DIM> + piece * 8, q + from * HEAD_DIM + piece * 8, there);
+  }
+}
+
+// The item's keys and values, stage_keys at a time.
+template <int HEAD_DIM>
+class KvStages {
+ public:
+  static constexpr int elements = stages * 2 * stage_keys * shared_stride<HEAD_DIM>;
+
+  __device__ KvStages(__nv_bfloat16* shared, const WorkItem& item, const WorkArgs& args, int tokens)
+      : shared_(shared), token_stride_(args.kv.token_stride), tokens_(tokens) {
+    const std::int64_t first = blockIdx.y * args.kv.head_stride + item.kv_first * args.kv.token_stride;
+    k_ = static_cast<const __nv_bfloat16*>(args.kv.k) + first;
+    v_ = static_cast<const __nv_bfloat16*>(args.kv.v) + first;
+  }
+
+  __device__ int count() const { return (tokens_ + stage_keys - 1) / stage_keys; }
+  // One group of copies, empty past the last.
+  __device__ void fetch(int index) {
+    if (index < count()) {
+      const std::int64_t at = static_cast<std::int64_t>(index) * stage_keys;
+      const int there = min(stage_keys, tokens_ - index * stage_keys);
+      copy_rows<HEAD_DIM>(k(index), k_ + at * token_stride_, token_stride_, stage_keys, there);
+      copy_rows<HEAD_DIM>(v(index), v_ + at * token_stride_, token_stride_, stage_keys, there);
+    }
+    commit_copies();
+  }
+  __device__ __nv_bfloat16* k(int index) const { return shared_ + index % stages * 2 * half; }
+  __device__ __nv_bfloat16* v(int index) const { return k(index) + half; }
+
+ private:
+  static constexpr int half = stage_keys * shared_stride<HEAD_DIM>;
+  __nv_bfloat16* shared_;
+  const __nv_bfloat16* k_;
+  const __nv_bfloat16* v_;
+  std::int64_t token_stride_;
+  int tokens_;
+};
+
+// Calls `launch` with the head size as its argument's type.
+template <class F>
+void with_head_dim(int head_dim, F&& launch) {
+  switch (head_dim) {
+    case 64:
+      return launch(std::integral_constant<int, 64>{});
+    case 80:
+      return launch(std::integral_constant<int, 80>{});
+    case 96:
+      return launch(std::integral_constant<int, 96>{});
+    default:
+      return launch(std::integral_constant<int, 128>{});
+  }
+}
+
+// A block an item and KV head, with `bytes` of dynamic shared memory.
+template <class Kernel>
+void launch_items(Kernel kernel, const WorkItem* items, std::int64_t n_items, const WorkArgs& args, int bytes,
+                  cudaStream_t stream) {
+  if (n_items == 0) return;
+  HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  const dim3 grid(static_cast<unsigned>(n_items), static_cast<unsigned>(args.n_kv_heads));
+  kernel<<<grid, tensor_threads, bytes, stream>>>(items, args);
+  HJ_CUDA_CHECK(cudaGetLastError());
+}
+
+}  // namespace hydrajob::cuda

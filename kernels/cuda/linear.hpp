@@ -1,0 +1,54 @@
+// Matrix products through cuBLASLt: one algorithm a shape, chosen by the library's heuristics at its first
+// use and kept.
+#pragma once
+
+#include <cstdint>
+#include <cublasLt.h>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "device/device.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hydrajob::cuda {
+
+// The weights as they stand in the model file, on the device.
+class CudaWeight final : public PackedWeight {
+ public:
+  CudaWeight(Device& device, const void* weight, WeightLayout layout, std::int64_t out, std::int64_t in,
+             DType dtype);
+  std::int64_t in() const override { return in_; }
+  std::int64_t out() const override { return out_; }
+  std::size_t bytes() const override { return buffer_->bytes(); }
+  const void* data() const { return buffer_->data(); }
+  WeightLayout layout() const { return layout_; }
+
+ private:
+  std::int64_t out_, in_;
+  WeightLayout layout_;
+  std::unique_ptr<Buffer> buffer_;  // (out, in) or (in, out), by layout
+};
+
+class Linear {
+ public:
+  explicit Linear(Device& device);
+  ~Linear();
+  Linear(const Linear&) = delete;
+  Linear& operator=(const Linear&) = delete;
+
+  // y (rows, out) = x (rows, in) times the weight. Nothing is allocated on the device: graphs may hold it.
+  void run(const void* x, const CudaWeight& weight, void* y, DType y_dtype, std::int64_t rows, DType dtype,
+           Stream& stream);
+
+ private:
+  class Product;
+  using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, WeightLayout, DType, DType>;
+  Product& product(const Shape& shape);
+
+  cublasLtHandle_t handle_ = nullptr;
+  std::unique_ptr<Buffer> workspace_;
+  std::map<Shape, std::unique_ptr<Product>> products_;
+};
+
+}  // namespace hydrajob::cuda
