@@ -67,7 +67,8 @@ class Kernels {
   // the batch that products with it should be fastest at.
   virtual std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                              std::int64_t in, std::int64_t expected_rows, DType dtype) = 0;
-  // y = x W^T; x: (rows, in) dtype; y: (rows, out) of y_dtype, f32 accumulation.
+  // y = x W^T; x: (rows, in) dtype; y: (rows, out) of y_dtype, f32 accumulation. y_dtype:
+  // f32, or dtype.
   virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                       DType dtype, Stream& stream) = 0;
 

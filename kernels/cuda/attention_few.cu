@@ -62,7 +62,7 @@ __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedR
       }
       write_out<__nv_bfloat16>(args, result, dim, pair);
     }
-    if (lane == 0) write_lse(args, result, lse_of(maximum, sum));
+    if (lane == 0) write_sum(args, result, maximum, sum);
   }
 }
 

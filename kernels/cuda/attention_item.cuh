@@ -24,11 +24,18 @@ __device__ inline std::int64_t result_row(const WorkItem& item, const WorkArgs& 
                                   : (item.row_begin + row) * args.n_heads + head;
 }
 
-__device__ inline void write_lse(const WorkArgs& args, std::int64_t result, float lse) {
+// log-sum-exp of scores whose scaled maximum is `maximum` and whose sum relative to it is `sum`.
+__device__ inline float lse_of(float maximum, float sum) {
+  return sum > 0 ? maximum + logf(sum) : -INFINITY;
+}
+
+// maximum: of the scaled scores; sum: of their exponentials relative to it.
+__device__ inline void write_sum(const WorkArgs& args, std::int64_t result, float maximum, float sum) {
   if (args.part_out != nullptr) {
-    args.part_lse[result] = lse;
+    args.part_sum[2 * result] = maximum;
+    args.part_sum[2 * result + 1] = sum;
   } else if (args.lse != nullptr) {
-    args.lse[result] = lse;
+    args.lse[result] = lse_of(maximum, sum);
   }
 }
 
@@ -42,11 +49,6 @@ __device__ inline void write_out(const WorkArgs& args, std::int64_t result, std:
   } else {
     store(static_cast<T*>(args.out) + at, values);
   }
-}
-
-// log-sum-exp of scores whose scaled maximum is `maximum` and whose sum relative to it is `sum`.
-__device__ inline float lse_of(float maximum, float sum) {
-  return sum > 0 ? maximum + logf(sum) : -INFINITY;
 }
 
 }  // namespace hydrajob::cuda

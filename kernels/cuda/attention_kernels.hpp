@@ -18,7 +18,7 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 // The same for items of up to few_rows packed rows.
 void attend_few(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
-// Merges each row's partial results by their log-sum-exp into out and lse; rows without any become 0 and
+// Merges each row's partial results by their sums into out and lse; rows without any become 0 and
 // -inf.
 void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream);
 

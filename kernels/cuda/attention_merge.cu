@@ -19,21 +19,22 @@ __global__ void merge(WorkArgs args) {
   const std::int64_t begin = args.row_parts_begin[row], end = args.row_parts_begin[row + 1];
   float maximum = -INFINITY;
   for (std::int64_t i = begin; i < end; ++i) {
-    maximum = fmaxf(maximum, args.part_lse[args.row_parts[i] + head]);
+    maximum = fmaxf(maximum, args.part_sum[2 * (args.row_parts[i] + head)]);
   }
+  // The part's share of the sum; nothing is read of an empty part's output, which was not written.
+  const auto mass = [&](std::int64_t part) {
+    const float of_part = args.part_sum[2 * part + 1];
+    return of_part > 0 ? of_part * expf(args.part_sum[2 * part] - maximum) : 0.0f;
+  };
   float sum = 0;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const float lse = args.part_lse[args.row_parts[i] + head];
-    if (lse != -INFINITY) sum += expf(lse - maximum);
-  }
+  for (std::int64_t i = begin; i < end; ++i) sum += mass(args.row_parts[i] + head);
   const float share = sum > 0 ? 1.0f / sum : 0.0f;
   for (int dim = threadIdx.x % warp_size; dim < args.head_dim; dim += warp_size) {
     float value = 0;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t part = args.row_parts[i] + head;
-      const float lse = args.part_lse[part];
-      // Nothing is read of an empty part: its output was not written.
-      if (lse != -INFINITY) value += expf(lse - maximum) * args.part_out[part * args.head_dim + dim];
+      const float weight = mass(part);
+      if (weight > 0) value += weight * args.part_out[part * args.head_dim + dim];
     }
     static_cast<T*>(args.out)[index * args.head_dim + dim] = from_float<T>(value * share);
   }

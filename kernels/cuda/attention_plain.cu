@@ -58,7 +58,7 @@ __global__ void attend(const WorkItem* items, WorkArgs args) {
       const float value[1] = {sum_out[j] * share};
       if (dim < args.head_dim) write_out<T>(args, result, dim, value);
     }
-    if (lane == 0) write_lse(args, result, lse_of(maximum, sum));
+    if (lane == 0) write_sum(args, result, maximum, sum);
   }
 }
 

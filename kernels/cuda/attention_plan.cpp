@@ -180,14 +180,14 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
 }
 
 std::size_t CudaAttentionPlan::workspace_bytes() const {
-  return bytes_of(parts_ * (head_dim_ + 1), sizeof(float));
+  return bytes_of(parts_ * (head_dim_ + 2), sizeof(float));
 }
 
 void CudaAttentionPlan::complete(WorkArgs& args, void* workspace) const {
   args.row_parts_begin = row_parts_begin_;
   args.row_parts = row_parts_;
   args.part_out = direct_ ? nullptr : static_cast<float*>(workspace);
-  args.part_lse = direct_ ? nullptr : args.part_out + parts_ * head_dim_;
+  args.part_sum = direct_ ? nullptr : args.part_out + parts_ * head_dim_;
 }
 
 }  // namespace hydrajob::cuda

@@ -58,7 +58,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
         const float pair[2] = {warp.out[m][d][2 * half] * share, warp.out[m][d][2 * half + 1] * share};
         write_out<__nv_bfloat16>(args, result, d * 8 + lane % 4 * 2, pair);
       }
-      if (lane % 4 == 0) write_lse(args, result, lse_of(warp.maximum[m][half] * args.scale, sum));
+      if (lane % 4 == 0) write_sum(args, result, warp.maximum[m][half] * args.scale, sum);
     }
   }
   wait_copies<0>();

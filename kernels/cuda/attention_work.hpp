@@ -33,10 +33,11 @@ struct WorkArgs {
   float scale;
   const std::int64_t* stream_row;
   const std::int32_t* own_length;
-  // Partial results, f32: (parts, head_dim) and their natural log-sum-exp (parts). Null: each row is in one
-  // item, which writes out and lse itself.
+  // Partial results, f32: (parts, head_dim), each divided by its sum, and (parts, 2) the scaled scores'
+  // maximum and their sum relative to it: kept apart, for a log-sum-exp of huge scores has no bits left for
+  // the sum. Null: each row is in one item, which writes out and lse itself.
   float* part_out;
-  float* part_lse;
+  float* part_sum;
   const std::int64_t* row_parts_begin;  // (n_rows + 1) into row_parts
   const std::int64_t* row_parts;        // first partial row of each item that holds the row, for head 0
 };

@@ -63,6 +63,7 @@ class CpuDevice final : public Device {
   DeviceKind kind() const override { return DeviceKind::cpu; }
   std::string name() const override { return "cpu"; }
   std::size_t memory_available() const override { return memory_; }
+  std::size_t cache_bytes() const override { return last_level_cache_bytes(); }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return std::make_unique<CpuBuffer>(bytes); }
 
   Stream& stream() override { return stream_; }

@@ -145,6 +145,11 @@ class CudaDevice final : public Device {
   DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string name() const override { return fmt::format("cuda:{}", index_); }
   std::size_t memory_available() const override { return account_->limit; }
+  std::size_t cache_bytes() const override {
+    int bytes = 0;
+    HJ_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, index_));
+    return static_cast<std::size_t>(bytes);
+  }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override {
     return std::make_unique<CudaBuffer>(bytes, account_);
   }
@@ -160,6 +165,13 @@ class CudaDevice final : public Device {
   }
   void copy_on_device(void* target, const void* source, std::size_t bytes) override {
     copy(target, source, bytes, cudaMemcpyDeviceToDevice);
+  }
+
+  void copy_pieces_on_device(void* target, const void* source, std::size_t bytes, std::size_t pieces,
+                             std::size_t stride) override {
+    if (bytes == 0 || pieces == 0) return;
+    HJ_CUDA_CHECK(cudaMemcpy2DAsync(target, stride, source, stride, bytes, pieces, cudaMemcpyDeviceToDevice,
+                                    stream_->get()));
   }
 
   std::unique_ptr<Replay> record(std::function<void()> work) override {

@@ -54,6 +54,9 @@ class Device {
   // Bytes that runs of this rank may use: on a CPU the available memory divided by the ranks of the node.
   virtual std::size_t memory_available() const = 0;
 
+  // Of the last-level caches within its reach, together; 0 where that is not known.
+  virtual std::size_t cache_bytes() const = 0;
+
   // 4096-byte aligned, uninitialised. Throws OutOfMemory with the size asked for.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
 
@@ -94,6 +97,9 @@ struct DeviceRequest {
   int threads = 1;             // CPU threads of this rank
   std::size_t memory_cap = 0;  // bytes that this rank may hold at most; 0: its share of what is available
 };
+
+// How many GPUs this process sees; 0 without a driver, or in a build without a GPU backend.
+int visible_gpus();
 
 // The one place that knows which backends were compiled in. Throws UsageError for one that was not.
 std::unique_ptr<Device> make_device(const DeviceRequest& request);

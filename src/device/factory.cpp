@@ -8,6 +8,14 @@
 
 namespace hydrajob {
 
+int visible_gpus() {
+#if HJ_CUDA
+  return cuda_device_count();
+#else
+  return 0;
+#endif
+}
+
 std::unique_ptr<Device> make_device(const DeviceRequest& request) {
   if (request.kind == DeviceKind::cpu) return make_cpu_device(request);
 #if HJ_CUDA

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "grid/run_spec.hpp"
@@ -19,6 +20,9 @@ struct Ceilings {
   // Of an element of a weight as the kernels keep it: a CPU without bf16 products holds f32. 0: as the dtype.
   double packed_element_bytes = 0;
 };
+
+// By device, then by the element type of a run's products.
+using CeilingsByDevice = std::map<std::string, std::map<DType, Ceilings>>;
 
 // Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that
 // cannot overlap.

@@ -96,6 +96,8 @@ class RunMaker {
     spec.temperature = real(point, "temperature");
     spec.top_p = real(point, "top_p");
     spec.prefill_chunk = whole(point, "prefill_chunk");
+    // A GPU is full with thousands of rows only; a CPU's caches hold hundreds.
+    if (spec.prefill_chunk == 0) spec.prefill_chunk = spec.device == "cuda" ? 4096 : 512;
   }
 
   const Architecture& architecture_of(const RunSpec& spec, const Point& point) {
@@ -135,21 +137,26 @@ class RunMaker {
   Models& models_;
 };
 
-// Adds the element types that the axes name; returns whether they name any.
-bool add_dtypes(std::set<DType>& dtypes, const std::vector<Axis>& axes) {
+// Adds the values that the axes give the parameter; returns whether they give any.
+bool add_values(std::set<std::string>& values, const std::string& parameter, const std::vector<Axis>& axes) {
   const auto axis =
-      std::find_if(axes.begin(), axes.end(), [](const Axis& a) { return a.parameter == "dtype"; });
+      std::find_if(axes.begin(), axes.end(), [&](const Axis& a) { return a.parameter == parameter; });
   if (axis == axes.end()) return false;
-  for (const Value& value : axis->values) dtypes.insert(parse_dtype(to_string(value)));
+  for (const Value& value : axis->values) values.insert(to_string(value));
   return true;
 }
 
-void add_dtypes(std::set<DType>& dtypes, const Block& block) {
-  bool always_given = add_dtypes(dtypes, block.axes);
-  for (const Zip& zip : block.zips) always_given |= add_dtypes(dtypes, zip);
-  // A rule sets it where its conditions hold only: elsewhere the default stays.
-  for (const When& when : block.whens) add_dtypes(dtypes, when.axes);
-  if (!always_given) dtypes.insert(parse_dtype(to_string(*find_parameter("dtype")->fallback)));
+// Every value that a run of the experiment may have, read off the axes without expanding them.
+std::set<std::string> values_of(const Experiment& experiment, const std::string& parameter) {
+  std::set<std::string> values;
+  for (const Block& block : experiment.blocks) {
+    bool always_given = add_values(values, parameter, block.axes);
+    for (const Zip& zip : block.zips) always_given |= add_values(values, parameter, zip);
+    // A rule sets it where its conditions hold only: elsewhere the default stays.
+    for (const When& when : block.whens) add_values(values, parameter, when.axes);
+    if (!always_given) values.insert(to_string(*find_parameter(parameter)->fallback));
+  }
+  return values;
 }
 
 }  // namespace
@@ -165,8 +172,14 @@ void expand(const Experiment& experiment, const ExpandRequest& request,
 
 std::set<DType> dtypes_of(const Experiment& experiment) {
   std::set<DType> dtypes;
-  for (const Block& block : experiment.blocks) add_dtypes(dtypes, block);
+  for (const std::string& name : values_of(experiment, "dtype")) dtypes.insert(parse_dtype(name));
   return dtypes;
+}
+
+std::set<std::string> devices_of(const Experiment& experiment, const std::string& auto_device) {
+  std::set<std::string> devices = values_of(experiment, "device");
+  if (devices.erase("auto") > 0) devices.insert(auto_device);
+  return devices;
 }
 
 Parameters identity_parameters(const RunSpec& spec) {

@@ -27,6 +27,9 @@ void expand(const Experiment& experiment, const ExpandRequest& request,
 // to be measured before there is a plan.
 std::set<DType> dtypes_of(const Experiment& experiment);
 
+// The devices that runs may name, as above; `auto_device` for "auto".
+std::set<std::string> devices_of(const Experiment& experiment, const std::string& auto_device);
+
 // Every parameter that shapes the result and only those: not where the weights lie, not the time limit.
 Parameters identity_parameters(const RunSpec& spec);
 

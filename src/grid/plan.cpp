@@ -72,8 +72,10 @@ class Identities {
 };
 
 const Ceilings& ceilings_for(const RunSpec& spec, const PlanRequest& request) {
-  const auto own = request.ceilings_of_dtype.find(spec.dtype);
-  return own == request.ceilings_of_dtype.end() ? request.ceilings : own->second;
+  const auto device = request.ceilings_of.find(spec.device);
+  if (device == request.ceilings_of.end()) return request.ceilings;
+  const auto own = device->second.find(spec.dtype);
+  return own == device->second.end() ? request.ceilings : own->second;
 }
 
 std::string skip_reason(const RunSpec& spec, const RunCost& cost, const PlanRequest& request) {
@@ -81,6 +83,7 @@ std::string skip_reason(const RunSpec& spec, const RunCost& cost, const PlanRequ
   if (std::find(request.devices.begin(), request.devices.end(), spec.device) == request.devices.end()) {
     return fmt::format("needs {}, has {}", spec.device, fmt::join(request.devices, ", "));
   }
+  if (spec.device == "cuda" && spec.tensor_parallel > 1) return "no tensor parallelism over GPUs yet";
   if (request.ranks > 0 && spec.tensor_parallel > request.ranks) {
     return fmt::format("needs {} ranks, has {}", spec.tensor_parallel, request.ranks);
   }

@@ -23,8 +23,8 @@ struct PlanRequest {
   int ranks = 1;           // of the job; 0: not known yet, every degree is taken
   int ranks_per_node = 0;  // 0: not known
   Ceilings ceilings;       // memory_bytes 0: not known, everything fits
-  // Where products of a dtype have ceilings of their own; other dtypes take `ceilings`.
-  std::map<DType, Ceilings> ceilings_of_dtype = {};
+  // Where a device's products of a dtype have ceilings of their own; others take `ceilings`.
+  CeilingsByDevice ceilings_of = {};
   std::string code_digest;  // of the sources that shape a result
   // Digest of a weights file without reading its tensors; random weights are handled here.
   std::function<std::string(const std::string& path)> weights_digest;

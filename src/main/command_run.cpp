@@ -40,7 +40,7 @@ void show_plan(const Experiment& experiment, const RunOptions& options, Communic
   if (options.ranks == 0 && !launched_by_mpi()) ranks = largest_degree(shape);
   const auto self = make_self_communicator();
   const Machine machine(*self, {options.sweep.threads, ranks});
-  const CeilingsByDtype ceilings = machine.ceilings(*self, experiment);
+  const CeilingsByDevice ceilings = machine.ceilings(*self, experiment);
   print_dry_run(std::cout, experiment,
                 make_plan(experiment, plan_request(options.sweep, ranks, machine, ceilings)), ranks);
 }

@@ -23,7 +23,7 @@ using WorkloadFactory = std::function<std::unique_ptr<Workload>(const PlannedRun
 struct SweepContext {
   const Plan& plan;
   const Machine& machine;
-  const CeilingsByDtype& ceilings;
+  const CeilingsByDevice& ceilings;
   const WorkloadFactory& factory;
   StopWatch& watch;
   std::filesystem::path store;

@@ -20,30 +20,34 @@ struct MachineRequest {
   int ranks_per_node = 0;  // to plan for other ranks than these (dry run); 0: as they are
 };
 
-// By the element type of a run's products.
-using CeilingsByDtype = std::map<DType, Ceilings>;
+// What runs of one device are computed with.
+struct Processor {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Kernels> kernels;
+};
 
 class Machine {
  public:
   // Throws AgreedError. Collective.
   Machine(Communicator& world, const MachineRequest& request);
 
-  Device& device() const { return *device_; }
-  Kernels& kernels() const { return *kernels_; }
+  // Of a run's device, one of devices().
+  const Processor& processor(const std::string& device) const { return processors_.at(device); }
   int threads() const { return threads_; }
   int ranks_per_node() const { return ranks_per_node_; }
   const std::vector<std::string>& devices() const { return devices_; }  // that runs may name, the best first
 
-  // What every rank can count on, for each element type that the experiment names. Measures for about half a
-  // second each, all ranks at once. Collective.
-  CeilingsByDtype ceilings(Communicator& world, const Experiment& experiment) const;
+  // What every rank can count on, for each device and element type that the experiment names and this machine
+  // has. Measures for about half a second each, all ranks at once. Collective.
+  CeilingsByDevice ceilings(Communicator& world, const Experiment& experiment) const;
 
  private:
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Kernels> kernels_;
+  void add(Communicator& world, const std::string& name, const DeviceRequest& request);
+
+  std::map<std::string, Processor> processors_;
   int threads_ = 1;
   int ranks_per_node_ = 1;
-  std::vector<std::string> devices_ = {"cpu"};
+  std::vector<std::string> devices_;
 };
 
 }  // namespace hydrajob

@@ -50,11 +50,19 @@ Json allowed_environment() {
   return variables;
 }
 
+Json facts_of(const Device& device) {
+  Json facts{{"name", device.name()}};
+  for (const auto& [key, value] : device.describe()) facts[key] = value;
+  return facts;
+}
+
+// "device" is what `device: auto` takes; where that is a GPU, the processor beside it stands under its name.
 Json describe_rank(const Machine& machine) {
-  Json device{{"name", machine.device().name()}};
-  for (const auto& [key, value] : machine.device().describe()) device[key] = value;
-  return {
-      {"host", host_name()}, {"cores", affinity_list()}, {"threads", machine.threads()}, {"device", device}};
+  Json rank{{"host", host_name()}, {"cores", affinity_list()}, {"threads", machine.threads()}};
+  for (const std::string& name : machine.devices()) {
+    rank[name == machine.devices().front() ? "device" : name] = facts_of(*machine.processor(name).device);
+  }
+  return rank;
 }
 
 Json describe_build() {
@@ -64,14 +72,16 @@ Json describe_build() {
           {"build_type", HJ_BUILD_TYPE}};
 }
 
-Json describe_ceilings(const CeilingsByDtype& by_dtype) {
+Json describe_ceilings(const CeilingsByDevice& by_device) {
   Json all = Json::object();
-  for (const auto& [dtype, ceilings] : by_dtype) {
-    all[name_of(dtype)] = {{"matmul_flops_per_s", ceilings.matmul_flops_per_s},
-                           {"memory_bytes_per_s", ceilings.memory_bytes_per_s},
-                           {"memory_bytes", ceilings.memory_bytes},
-                           {"cache_bytes", ceilings.cache_bytes},
-                           {"origin", ceilings.origin}};
+  for (const auto& [device, by_dtype] : by_device) {
+    for (const auto& [dtype, ceilings] : by_dtype) {
+      all[device][name_of(dtype)] = {{"matmul_flops_per_s", ceilings.matmul_flops_per_s},
+                                     {"memory_bytes_per_s", ceilings.memory_bytes_per_s},
+                                     {"memory_bytes", ceilings.memory_bytes},
+                                     {"cache_bytes", ceilings.cache_bytes},
+                                     {"origin", ceilings.origin}};
+    }
   }
   return all;
 }
@@ -94,8 +104,8 @@ std::string code_digest() {
   return build_info::code_digest;
 }
 
-std::string describe_environment(Communicator& world, const Machine& machine, const CeilingsByDtype& ceilings,
-                                 const std::string& command_line) {
+std::string describe_environment(Communicator& world, const Machine& machine,
+                                 const CeilingsByDevice& ceilings, const std::string& command_line) {
   const std::vector<std::string> ranks = world.all_gather(text_of(describe_rank(machine)));
   std::string text;
   if (world.rank() == 0) {

@@ -18,7 +18,7 @@ std::string code_digest();
 // A JSON object: version, commit, compiler, libraries, command line, ceilings, Slurm job, allow-listed
 // environment variables, and of every rank its host, cores, threads and device. The same text on all ranks.
 // Collective.
-std::string describe_environment(Communicator& world, const Machine& machine, const CeilingsByDtype& ceilings,
-                                 const std::string& command_line);
+std::string describe_environment(Communicator& world, const Machine& machine,
+                                 const CeilingsByDevice& ceilings, const std::string& command_line);
 
 }  // namespace hydrajob

@@ -81,8 +81,9 @@ class RunExecution {
 
   WorkloadContext context(ModelCache& models) const {
     WorkloadContext context;
-    context.engine = {&sweep_.machine.device(), &sweep_.machine.kernels(), &group_};
-    context.ceilings = sweep_.ceilings.at(run_.spec.dtype);
+    const Processor& processor = sweep_.machine.processor(run_.spec.device);
+    context.engine = {processor.device.get(), processor.kernels.get(), &group_};
+    context.ceilings = sweep_.ceilings.at(run_.spec.device).at(run_.spec.dtype);
     context.models = &models;
     context.threads = sweep_.machine.threads();
     context.check_time = make_time_check(group_, sweep_.watch, run_.spec.timeout_s);

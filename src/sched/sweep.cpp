@@ -137,11 +137,10 @@ PlanRequest plan_request(const SweepOptions& options, int ranks) {
 }
 
 PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& machine,
-                         const CeilingsByDtype& ceilings) {
+                         const CeilingsByDevice& ceilings) {
   PlanRequest request = plan_request(options, ranks);
   request.ranks_per_node = machine.ranks_per_node();
-  request.ceilings = ceilings.begin()->second;
-  request.ceilings_of_dtype = ceilings;
+  request.ceilings_of = ceilings;
   request.devices = machine.devices();
   return request;
 }
@@ -156,7 +155,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
                         machine.threads(), machine.threads() == 1 ? "" : "s"));
   log::debug(fmt::format("rank {} of {}: process {} on {}, cores {}", world.rank(), world.size(), getpid(),
                          host_name(), affinity_list()));
-  const CeilingsByDtype ceilings = machine.ceilings(world, experiment);
+  const CeilingsByDevice ceilings = machine.ceilings(world, experiment);
   log::debug("ceilings measured");
   const Plan plan = agreed(
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });

@@ -30,7 +30,7 @@ struct SweepOptions {
 // predicted), and with it. `ranks` 0: not known.
 PlanRequest plan_request(const SweepOptions& options, int ranks);
 PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& machine,
-                         const CeilingsByDtype& ceilings);
+                         const CeilingsByDevice& ceilings);
 
 // Does what is missing in the store. Every rank returns the same code: ok, runs_failed, store, interrupted.
 // Throws AgreedError on all ranks for what is wrong before the first run. Collective.

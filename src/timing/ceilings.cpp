@@ -12,23 +12,31 @@
 #include "base/bf16.hpp"
 #include "base/error.hpp"
 #include "base/philox.hpp"
-#include "device/cpu_info.hpp"
 
 namespace hydrajob {
 namespace {
 
-constexpr std::int64_t side = 1536;  // of the square product
-constexpr double enough_s = 0.15;    // of repeating one measurement
+// Of the square product: what fills a GPU would take a CPU minutes.
+std::int64_t side_of(const Device& device) {
+  return device.kind() == DeviceKind::cuda ? 8192 : 1536;
+}
+constexpr std::size_t pattern_elements =
+    1048583;                       // random values repeat after these: a prime, so that rows differ
+constexpr double enough_s = 0.15;  // of repeating one measurement
 constexpr std::int64_t fewest_times = 2;
 
 // Uniform in (-1, 1): zeros multiply faster than numbers do.
 template <class T>
-std::vector<T> random_matrix(std::uint32_t stream) {
+std::vector<T> random_matrix(std::int64_t side, std::uint32_t stream) {
   std::vector<T> values(static_cast<std::size_t>(side * side));
-  for (std::size_t i = 0; i < values.size(); i += 4) {
+  const std::size_t drawn = std::min(values.size(), pattern_elements);
+  for (std::size_t i = 0; i < drawn; i += 4) {
     const PhiloxCounter words = philox4x32({static_cast<std::uint32_t>(i), stream, 0, 0}, philox_key(1));
-    for (std::size_t j = 0; j < 4; ++j) values[i + j] = static_cast<T>(2 * uniform_open(words[j]) - 1);
+    for (std::size_t j = 0; j < 4 && i + j < drawn; ++j) {
+      values[i + j] = static_cast<T>(2 * uniform_open(words[j]) - 1);
+    }
   }
+  for (std::size_t i = drawn; i < values.size(); ++i) values[i] = values[i - drawn];
   return values;
 }
 
@@ -41,7 +49,8 @@ struct Bench {
 
 template <class T>
 void fill_matrices(Bench& bench, Device& device, Kernels& kernels, DType dtype) {
-  const std::vector<T> x = random_matrix<T>(0), weight = random_matrix<T>(1);
+  const std::int64_t side = side_of(device);
+  const std::vector<T> x = random_matrix<T>(side, 0), weight = random_matrix<T>(side, 1);
   device.copy_to_device(bench.x->data(), x.data(), x.size() * sizeof(T));
   bench.weight = kernels.pack(weight.data(), WeightLayout::out_in, side, side, side, dtype);
   device.synchronize();
@@ -51,7 +60,9 @@ void fill_matrices(Bench& bench, Device& device, Kernels& kernels, DType dtype) 
 // caches, which many ranks on few cores would take long for if each did so alone; but no large part of a
 // small memory.
 std::size_t copy_bytes(const Device& device, int ranks_of_node) {
-  const std::size_t together = std::max(std::size_t{256} << 20, 4 * last_level_cache_bytes());
+  if (device.kind() == DeviceKind::cuda)
+    return std::min(std::size_t{1} << 30, device.memory_available() / 16);
+  const std::size_t together = std::max(std::size_t{256} << 20, 4 * device.cache_bytes());
   const std::size_t each =
       std::max(std::size_t{64} << 20, together / static_cast<std::size_t>(ranks_of_node));
   return std::min(each, device.memory_available() / 16);
@@ -59,7 +70,7 @@ std::size_t copy_bytes(const Device& device, int ranks_of_node) {
 
 Bench make_bench(Device& device, Kernels& kernels, int ranks_of_node, DType dtype) {
   Bench bench;
-  const std::size_t elements = static_cast<std::size_t>(side * side);
+  const std::size_t elements = static_cast<std::size_t>(side_of(device) * side_of(device));
   bench.x = device.allocate(elements * size_of(dtype));
   bench.y = device.allocate(elements * sizeof(float));
   if (dtype == DType::f32) {
@@ -113,6 +124,7 @@ Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, 
 
 Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
   const Bench bench = make_bench_together(device, kernels, comm, dtype);
+  const std::int64_t side = side_of(device);
   const double product_s = fastest(device, comm, [&] {
     kernels.linear(bench.x->data(), *bench.weight, bench.y->data(), DType::f32, side, dtype, device.stream());
   });
@@ -124,7 +136,7 @@ Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, 
   ceilings.matmul_flops_per_s = 2 * elements * static_cast<double>(side) / comm.all_reduce_max(product_s);
   ceilings.memory_bytes_per_s = 2 * static_cast<double>(bench.source->bytes()) / comm.all_reduce_max(copy_s);
   ceilings.memory_bytes = comm.all_reduce_min(static_cast<double>(device.memory_available()));
-  ceilings.cache_bytes = comm.all_reduce_max(static_cast<double>(last_level_cache_bytes()));
+  ceilings.cache_bytes = comm.all_reduce_max(static_cast<double>(device.cache_bytes()));
   ceilings.packed_element_bytes = comm.all_reduce_max(static_cast<double>(bench.weight->bytes()) / elements);
   ceilings.origin = "measured";
   return ceilings;

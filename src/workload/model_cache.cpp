@@ -22,7 +22,7 @@ std::shared_ptr<const Model> ModelCache::load(const RunSpec& spec, const EngineC
                                               Recorder& recorder) {
   const auto source = open_weights(spec, threads);
   const std::string key =
-      fmt::format("{} {} {} rank {} of {}", to_yaml(source->architecture()), source->digest(),
+      fmt::format("{} {} {} {} rank {} of {}", spec.device, to_yaml(source->architecture()), source->digest(),
                   name_of(spec.dtype), context.group->rank(), context.group->size());
   if (key == key_) return model_;
   drop();

@@ -18,7 +18,9 @@
 
 #include "base/bf16.hpp"
 #include "base/dtype.hpp"
+#include "base/error.hpp"
 #include "device/device.hpp"
+#include "kernels/host_side.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hydrajob::test {
@@ -98,10 +100,18 @@ inline void expect_near(const Tensor& actual, const Tensor& expected, double abs
 
 class NoStream final : public Stream {};
 
-// The CPU kernels with three threads, an odd number, and the reference.
+// The kernels under test, on the CPU with three threads, an odd number; and the reference.
 class KernelTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Kernels> cpu_ = make_cpu_kernels(3);
+  void SetUp() override {
+    try {
+      tested_ = make_tested_kernels(3);
+    } catch (const UsageError& e) {
+      GTEST_SKIP() << e.what();
+    }
+  }
+
+  std::unique_ptr<Kernels> tested_;
   std::unique_ptr<Kernels> reference_ = make_reference_kernels();
   NoStream stream_;
   std::mt19937_64 random_{seed()};

@@ -2,7 +2,9 @@
 //   engine_probe MODEL.h5 f32|bf16 MODE CHUNK TEMPERATURE TOP_P SEED BATCH.txt OUT.bin      (alone or under
 //   mpirun)
 // BATCH.txt: "new_tokens N", then "node PARENT id…" and "sequence NODE id…" lines.
+// HYDRAJOB_TEST_DEVICE=cuda: on the GPU; HYDRAJOB_TEST_RECORD=no: without a graph of the decode step.
 // OUT.bin: for each step (sequences, vocab) f32 logits, then (sequences) int32 tokens.
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -44,6 +46,11 @@ Mode parse_mode(const std::string& name) {
   throw UsageError("unknown mode " + name);
 }
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 template <class T>
 void append(std::ofstream& out, const std::vector<T>& values) {
   out.write(reinterpret_cast<const char*>(values.data()),
@@ -53,8 +60,9 @@ void append(std::ofstream& out, const std::vector<T>& values) {
 void probe(const std::vector<std::string>& arguments, Communicator& world) {
   const DType dtype = parse_dtype(arguments[1]);
   const int threads = threads_per_rank(world, 0);
-  const auto device = make_device({DeviceKind::cpu, world.rank(), world.size(), threads});
-  const auto kernels = make_cpu_kernels(threads);
+  const DeviceKind kind = variable("HYDRAJOB_TEST_DEVICE") == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
+  const auto device = make_device({kind, world.rank(), world.size(), threads});
+  const auto kernels = make_kernels(*device, threads);
   EngineContext context{device.get(), kernels.get(), &world};
   const auto source = open_model_file(arguments[0], threads);
   Engine engine(load_model(*source, dtype, 16, context), context);
@@ -64,6 +72,7 @@ void probe(const std::vector<std::string>& arguments, Communicator& world) {
   options.mode = parse_mode(arguments[2]);
   options.prefill_chunk = std::stoll(arguments[3]);
   options.sampling = {std::stof(arguments[4]), std::stof(arguments[5]), std::stoull(arguments[6])};
+  options.record_decode = variable("HYDRAJOB_TEST_RECORD") != "no";
   engine.prepare(batch, options);
 
   std::ofstream out;

@@ -1,6 +1,8 @@
 """The engine against llama_reference.py: logits and tokens in every mode, at several degrees, on random trees.
 
   engine_test.py PROBE HYDRAJOB MPIEXEC            (run by ctest)
+
+With HYDRAJOB_TEST_DEVICE=cuda on one GPU; exits with 77 where there is none.
 """
 
 import itertools
@@ -18,6 +20,7 @@ from llama_reference import Llama
 
 PROBE, HYDRAJOB, MPIEXEC = sys.argv[1:4]
 SEED = int(os.environ.get("HJ_TEST_SEED", random.SystemRandom().randrange(1 << 31)))
+CUDA = os.environ.get("HYDRAJOB_TEST_DEVICE") == "cuda"
 MODES = ["hydragen", "noshared", "paged", "noattention", "auto"]
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -26,6 +29,7 @@ ARCHITECTURES = {
     "grouped": "n_layers: 3\nhidden: 96\nn_heads: 8\nn_kv_heads: 2\nhead_dim: 16\nintermediate: 160\nvocab: 257\n"
     "rope_theta: 500000\nrope_scaling:\n  kind: llama3\n  factor: 8\n  low_frequency_factor: 1\n"
     "  high_frequency_factor: 4\n  original_max_positions: 64\n",
+    "wide": "n_layers: 2\nhidden: 256\nn_heads: 8\nn_kv_heads: 2\nhead_dim: 64\nintermediate: 192\nvocab: 320\n",
     "tied": "n_layers: 2\nhidden: 64\nn_heads: 4\nn_kv_heads: 4\nintermediate: 128\nvocab: 128\n"
     "tied_embeddings: true\nrope_scaling:\n  kind: linear\n  factor: 4\n",
 }
@@ -70,6 +74,11 @@ class Batch:
         path.write_text("\n".join(lines) + "\n")
 
 
+def degrees_here(degrees):
+    """The GPU's engine runs on one rank yet."""
+    return [n for n in degrees if n == 1] if CUDA else degrees
+
+
 class EngineTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -89,14 +98,15 @@ class EngineTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.folder.cleanup()
 
-    def run_probe(self, model, dtype, mode, batch, vocab, np_=1, chunk=16, temperature=0.0, top_p=1.0, seed=1):
+    def run_probe(self, model, dtype, mode, batch, vocab, np_=1, chunk=16, temperature=0.0, top_p=1.0, seed=1,
+                  **environment):
         batch.write(self.path / "batch.txt")
         out = self.path / "out.bin"
         command = [PROBE, self.path / f"{model}-{dtype}.h5", dtype, mode, str(chunk), str(temperature), str(top_p),
                    str(seed), self.path / "batch.txt", out]
         if np_ > 1:
             command = [MPIEXEC, "--oversubscribe", "--bind-to", "none", "-np", str(np_)] + command
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+        done = subprocess.run(command, env={**ENVIRONMENT, **environment}, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         n, steps = len(batch.sequences), batch.new_tokens
         words = np.fromfile(out, np.int32)
@@ -121,7 +131,7 @@ class EngineTest(unittest.TestCase):
         vocab = llama.a["vocab"]
         batch = batch or Batch(self.rng, vocab)
         greedy = {}
-        for np_, mode in itertools.product(degrees, modes):
+        for np_, mode in itertools.product(degrees_here(degrees), modes):
             with self.subTest(model=model, dtype=dtype, mode=mode, np=np_, seed=SEED):
                 logits, tokens = self.run_probe(model, dtype, mode, batch, vocab, np_, chunk=self.rng.randint(3, 64))
                 expected = self.reference(llama, batch, tokens, mode != "noattention")
@@ -154,11 +164,52 @@ class EngineTest(unittest.TestCase):
             batch = Batch(self.rng, vocab, new_tokens=8)
             runs = {}
             for np_, mode in ((1, "hydragen"), (2, "noshared"), (4, "paged"), (8, "hydragen")):
-                _, runs[np_] = self.run_probe("grouped", "f32", mode, batch, vocab, np_, temperature=temperature,
+                np_ = np_ if np_ in degrees_here([np_]) else 1
+                _, runs[np_, mode] = self.run_probe("grouped", "f32", mode, batch, vocab, np_, temperature=temperature,
                                               top_p=top_p, seed=SEED)
-            for np_, tokens in runs.items():
-                np.testing.assert_array_equal(tokens, runs[1], f"degree {np_}, temperature {temperature}, seed {SEED}")
+            for which, tokens in runs.items():
+                np.testing.assert_array_equal(tokens, runs[1, "hydragen"], f"{which}, temperature {temperature}, seed {SEED}")
+
+    @unittest.skipUnless(CUDA, "of the GPU")
+    def test_the_graph_changes_no_bit(self):
+        for model, dtype in itertools.product(("plain", "wide"), ("f32", "bf16")):
+            vocab = Llama(self.path / f"{model}-{dtype}.h5").a["vocab"]
+            for mode in MODES:
+                batch = Batch(self.rng, vocab, new_tokens=9)
+                both = [self.run_probe(model, dtype, mode, batch, vocab, temperature=0.7, top_p=0.9,
+                                       HYDRAJOB_TEST_RECORD=record) for record in ("yes", "no")]
+                np.testing.assert_array_equal(both[0][0], both[1][0], f"{model} {dtype} {mode}, seed {SEED}")
+                np.testing.assert_array_equal(both[0][1], both[1][1])
+
+    @unittest.skipUnless(CUDA, "of the GPU")
+    def test_f32_tokens_are_the_cpus(self):
+        for model in ARCHITECTURES:
+            vocab = Llama(self.path / f"{model}-f32.h5").a["vocab"]
+            batch = Batch(self.rng, vocab, new_tokens=12)
+            both = [self.run_probe(model, "f32", "hydragen", batch, vocab, HYDRAJOB_TEST_DEVICE=device)[1]
+                    for device in ("cuda", "cpu")]
+            np.testing.assert_array_equal(*both, f"{model}, seed {SEED}")
+
+    def test_bf16_next_tokens_are_as_likely(self):
+        """The divergence of the engine's next-token distributions from the reference's."""
+        for model in ("plain", "wide"):
+            llama = Llama(self.path / f"{model}-bf16.h5")
+            batch = Batch(self.rng, llama.a["vocab"])
+            logits, tokens = self.run_probe(model, "bf16", "hydragen", batch, llama.a["vocab"])
+            log_p = log_softmax(self.reference(llama, batch, tokens, True))
+            divergence = (np.exp(log_p) * (log_p - log_softmax(logits.astype(np.float64)))).sum(-1)
+            self.assertLess(divergence.mean(), 1e-3, f"{model}, seed {SEED}")
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 if __name__ == "__main__":
+    if CUDA:
+        asked = subprocess.run([PROBE, *"- f32 hydragen 1 0 1 1 - -".split()], capture_output=True, text=True)
+        if "no GPU" in asked.stderr:
+            print(asked.stderr)
+            sys.exit(77)
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]])

@@ -9,22 +9,22 @@
 
 #include "kernels/attention/tree_problem.hpp"
 #include "kernels/cpu/attention.hpp"
+#include "kernels/host_side.hpp"
 
 namespace hydrajob::test {
 namespace {
 
 void check_everywhere(const TreeProblem& problem) {
   const AttentionResult reference = run_reference(problem);
-  for (const cpu::Isa isa : available_isas()) {
-    for (const bool share : {true, false}) {
-      const CpuRun run{2, share, isa};
+  for (const bool share : {true, false}) {
+    for (const KernelRun& run : all_runs(share, {2})) {
       SCOPED_TRACE(run.name());
-      expect_close(run_cpu(problem, run), reference, problem.shape());
+      expect_close(run_kernels(problem, run), reference, problem.shape());
     }
   }
 }
 
-class AttentionEdge : public ::testing::TestWithParam<DType> {
+class AttentionEdge : public AttentionTest {
  protected:
   TreeShape shape(std::int64_t group = 2) const {
     return {.n_kv_heads = 2, .group = group, .head_dim = 64, .dtype = GetParam()};
@@ -36,7 +36,7 @@ TEST_P(AttentionEdge, RowsThatSeeNothing) {
   problem.fill();
 
   check_everywhere(problem);
-  const AttentionResult result = run_cpu(problem, {1, true, cpu::detected_isa()});
+  const AttentionResult result = run_kernels(problem, all_runs(true, {1}).back());
 
   EXPECT_EQ(result.out[0], 0);
   EXPECT_EQ(result.lse[0], -INFINITY);
@@ -113,8 +113,9 @@ TEST_P(AttentionEdge, HugeNegativeScores) {
   check_everywhere(problem);
 }
 
-// The engine asks once, for the lengths of the last step.
+// A plan asks once, for the lengths of the last step.
 TEST_P(AttentionEdge, WorkspaceGrowsWithOwnLength) {
+  if (tests_cuda()) GTEST_SKIP() << "of the CPU";
   TreeProblem problem(shape(8), {1, 1, 30}, {1, 1, 30}, 7);
   problem.add_segment(1000, 0, 2);
   AttentionArgs args = problem.args();

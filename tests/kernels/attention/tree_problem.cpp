@@ -12,7 +12,9 @@
 
 #include "base/bf16.hpp"
 #include "kernels/cpu/attention.hpp"
+#include "kernels/host_side.hpp"
 #include "kernels/reference/attention.hpp"
+#include "kernels/tensor.hpp"
 
 namespace hydrajob::test {
 namespace {
@@ -39,6 +41,26 @@ double relative_error(const double* a, const double* b, std::int64_t n) {
     norm += b[i] * b[i];
   }
   return difference == 0 ? 0 : std::sqrt(difference / norm);
+}
+
+// Made once: a context takes a second.
+Kernels& gpu() {
+  static const std::unique_ptr<Kernels> kernels = make_tested_kernels(1);
+  return *kernels;
+}
+
+// With a workspace between guards.
+void run_cpu(AttentionArgs args, const KernelRun& run) {
+  args.workspace_bytes = cpu::attention_workspace(args, run.threads);
+  constexpr std::size_t guard = 256;
+  const std::unique_ptr<unsigned char, AlignedDelete> workspace(
+      static_cast<unsigned char*>(::operator new(args.workspace_bytes + guard, page)));
+  std::memset(workspace.get(), 0xff, args.workspace_bytes);
+  std::memset(workspace.get() + args.workspace_bytes, 0x5a, guard);
+  args.workspace = workspace.get();
+  cpu::attention(args, run.threads, run.isa);
+  for (std::size_t i = 0; i < guard; ++i)
+    EXPECT_EQ(workspace.get()[args.workspace_bytes + i], 0x5a) << run.name();
 }
 
 }  // namespace
@@ -185,11 +207,29 @@ AttentionResult run_reference(const TreeProblem& problem) {
   return result;
 }
 
-std::string CpuRun::name() const {
+std::string KernelRun::name() const {
+  if (cuda) return share ? "cuda, shared" : "cuda, paged";
   return fmt::format("{}, {} threads, {}", cpu::name_of(isa), threads, share ? "shared" : "paged");
 }
 
-AttentionResult run_cpu(const TreeProblem& problem, const CpuRun& run) {
+std::vector<KernelRun> all_runs(bool share, const std::vector<int>& threads) {
+  if (tests_cuda()) return {{.share = share, .cuda = true}};
+  std::vector<KernelRun> runs;
+  for (int i = 0; i <= static_cast<int>(cpu::detected_isa()); ++i) {
+    for (const int n : threads) runs.push_back({n, share, static_cast<cpu::Isa>(i), false});
+  }
+  return runs;
+}
+
+void AttentionTest::SetUp() {
+  try {
+    if (tests_cuda()) gpu();
+  } catch (const UsageError& e) {
+    GTEST_SKIP() << e.what();
+  }
+}
+
+AttentionResult run_kernels(const TreeProblem& problem, const KernelRun& run) {
   const auto n = static_cast<std::size_t>(problem.out_elements());
   const std::size_t element = size_of(problem.shape().dtype);
   std::vector<unsigned char> out(n * element, 0xff);  // NaN in both types
@@ -201,17 +241,12 @@ AttentionResult run_cpu(const TreeProblem& problem, const CpuRun& run) {
   args.share = run.share;
   args.out = out.data();
   args.lse = result.lse.data();
-  args.workspace_bytes = cpu::attention_workspace(args, run.threads);
-  constexpr std::size_t guard = 256;
-  const std::unique_ptr<unsigned char, AlignedDelete> workspace(
-      static_cast<unsigned char*>(::operator new(args.workspace_bytes + guard, page)));
-  std::memset(workspace.get(), 0xff, args.workspace_bytes);
-  std::memset(workspace.get() + args.workspace_bytes, 0x5a, guard);
-  args.workspace = workspace.get();
-  cpu::attention(args, run.threads, run.isa);
-
-  for (std::size_t i = 0; i < guard; ++i)
-    EXPECT_EQ(workspace.get()[args.workspace_bytes + i], 0x5a) << run.name();
+  if (run.cuda) {
+    NoStream stream;
+    gpu().attention(*gpu().plan_attention(args, 0), args, stream);
+  } else {
+    run_cpu(args, run);
+  }
   for (std::size_t i = 0; i < n; ++i) {
     if (args.dtype == DType::f32) {
       result.out.push_back(reinterpret_cast<const float*>(out.data())[i]);
@@ -240,12 +275,6 @@ void expect_close(const AttentionResult& result, const AttentionResult& referenc
       ASSERT_NEAR(result.lse[row], expected, lse_bar * (1 + std::abs(expected))) << "row and head " << row;
     }
   }
-}
-
-std::vector<cpu::Isa> available_isas() {
-  std::vector<cpu::Isa> isas;
-  for (int i = 0; i <= static_cast<int>(cpu::detected_isa()); ++i) isas.push_back(static_cast<cpu::Isa>(i));
-  return isas;
 }
 
 }  // namespace hydrajob::test

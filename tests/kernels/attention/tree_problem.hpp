@@ -1,10 +1,13 @@
-// Random attention problems over trees, and running them through the reference and through the CPU's kernels.
+// Random attention problems over trees, and running them through the reference and through the kernels under
+// test.
 #pragma once
 
 #include <cstdint>
 #include <random>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "kernels/attention.hpp"
 #include "kernels/cpu/isa.hpp"
@@ -76,21 +79,29 @@ struct AttentionResult {
 
 AttentionResult run_reference(const TreeProblem& problem);
 
-struct CpuRun {
+// One way to compute: on the CPU, or on the GPU that HYDRAJOB_TEST_DEVICE asks for.
+struct KernelRun {
   int threads = 1;
   bool share = true;
   cpu::Isa isa = cpu::Isa::portable;
+  bool cuda = false;
 
   std::string name() const;
 };
 
+// Every instruction set of this processor with each number of threads; or the GPU, once.
+std::vector<KernelRun> all_runs(bool share, const std::vector<int>& threads);
+
 // Output and workspace are poisoned before; a write outside the workspace is a test failure.
-AttentionResult run_cpu(const TreeProblem& problem, const CpuRun& run);
+AttentionResult run_kernels(const TreeProblem& problem, const KernelRun& run);
+
+// Skips the test, with the reason, where it asks for a GPU that is not there.
+class AttentionTest : public ::testing::TestWithParam<DType> {
+ protected:
+  void SetUp() override;
+};
 
 // Fails the test where `result` is further from `reference` than its dtype may be.
 void expect_close(const AttentionResult& result, const AttentionResult& reference, const TreeShape& shape);
-
-// Every instruction set of this processor.
-std::vector<cpu::Isa> available_isas();
 
 }  // namespace hydrajob::test

@@ -1,4 +1,4 @@
-// Attention on random trees, every instruction set against the reference in f64.
+// Attention on random trees, every instruction set, or the GPU, against the reference in f64.
 #include <cstdint>
 #include <cstdlib>
 #include <random>
@@ -29,21 +29,18 @@ void check(const TreeShape& shape, std::uint64_t problem_seed, const std::vector
   TreeProblem problem(shape, problem_seed);
   problem.fill();
   const AttentionResult reference = run_reference(problem);
-  for (const cpu::Isa isa : available_isas()) {
-    for (const bool share : {true, false}) {
-      for (const int n : threads) {
-        const CpuRun run{n, share, isa};
-        SCOPED_TRACE(fmt::format("seed {}, {}, {} depth {}, {} x {} heads of {}, {} rows", problem_seed,
-                                 run.name(), name_of(shape.dtype), shape.depth, shape.n_kv_heads, shape.group,
-                                 shape.head_dim, problem.n_rows()));
-        expect_close(run_cpu(problem, run), reference, shape);
-        if (::testing::Test::HasFailure()) return;
-      }
+  for (const bool share : {true, false}) {
+    for (const KernelRun& run : all_runs(share, threads)) {
+      SCOPED_TRACE(fmt::format("seed {}, {}, {} depth {}, {} x {} heads of {}, {} rows", problem_seed,
+                               run.name(), name_of(shape.dtype), shape.depth, shape.n_kv_heads, shape.group,
+                               shape.head_dim, problem.n_rows()));
+      expect_close(run_kernels(problem, run), reference, shape);
+      if (::testing::Test::HasFailure()) return;
     }
   }
 }
 
-class AttentionTree : public ::testing::TestWithParam<DType> {};
+class AttentionTree : public AttentionTest {};
 
 TEST_P(AttentionTree, EveryHeadDimAndGroup) {
   std::mt19937_64 random(seed());
@@ -106,12 +103,17 @@ TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {
                   .lengths = {65, 300, 700}};
   TreeProblem problem(shape, random());
   problem.fill();
-  for (const cpu::Isa isa : available_isas()) {
-    const AttentionResult one = run_cpu(problem, {1, true, isa});
-    for (const int threads : {2, 5}) {
-      const AttentionResult many = run_cpu(problem, {threads, true, isa});
-      EXPECT_EQ(many.out, one.out) << cpu::name_of(isa);
-      EXPECT_EQ(many.lse, one.lse) << cpu::name_of(isa);
+  const auto result = [&](int threads) {
+    std::vector<AttentionResult> results;
+    for (const KernelRun& run : all_runs(true, {threads})) results.push_back(run_kernels(problem, run));
+    return results;
+  };
+  const auto one = result(1);
+  for (const int threads : {2, 5}) {
+    const auto many = result(threads);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(many[i].out, one[i].out) << i;
+      EXPECT_EQ(many[i].lse, one[i].lse) << i;
     }
   }
 }

@@ -23,7 +23,7 @@ TEST_F(EmbedTest, MatchesReferenceExactly) {
       std::vector<std::int32_t> ids(rows);
       for (auto& id : ids) id = std::uniform_int_distribution<std::int32_t>(80, 170)(random_);
       Tensor actual(rows * hidden, DType::f32), expected(rows * hidden, DType::f32);
-      cpu_->embed(ids.data(), table.data(), first, count, actual.floats(), rows, hidden, dtype, stream_);
+      tested_->embed(ids.data(), table.data(), first, count, actual.floats(), rows, hidden, dtype, stream_);
       reference_->embed(ids.data(), table.data(), first, count, expected.floats(), rows, hidden, dtype,
                         stream_);
       EXPECT_EQ(actual, expected) << "hidden " << hidden;

@@ -39,8 +39,8 @@ TEST_F(RmsNormTest, MatchesReference) {
         Tensor actual_residual = start, expected_residual = start;
         Tensor actual(rows * hidden, dtype), expected(rows * hidden, dtype);
         const float* added = with_delta ? delta.floats() : nullptr;
-        cpu_->add_rmsnorm(actual_residual.floats(), added, weight.data(), actual.data(), rows, hidden, 1e-5f,
-                          dtype, stream_);
+        tested_->add_rmsnorm(actual_residual.floats(), added, weight.data(), actual.data(), rows, hidden,
+                             1e-5f, dtype, stream_);
         reference_->add_rmsnorm(expected_residual.floats(), added, weight.data(), expected.data(), rows,
                                 hidden, 1e-5f, dtype, stream_);
         EXPECT_EQ(actual_residual, expected_residual);

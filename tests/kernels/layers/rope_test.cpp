@@ -80,7 +80,7 @@ TEST_F(RopeTest, MatchesReference) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       for (const bool with_cache : {true, false}) {
         RopeCase c({shape, dtype, with_cache}, random_);
-        const auto actual = c.run(*cpu_, stream_), expected = c.run(*reference_, stream_);
+        const auto actual = c.run(*tested_, stream_), expected = c.run(*reference_, stream_);
         const std::string what = "head_dim " + std::to_string(shape.head_dim);
         expect_near(actual.q, expected.q, 1e-6, what + " q");
         expect_near(actual.k, expected.k, 1e-6, what + " k");

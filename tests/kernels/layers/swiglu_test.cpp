@@ -21,7 +21,7 @@ TEST_F(SwigluTest, MatchesReference) {
       for (const std::int64_t width : {1, 25, 65, 1025, 5632}) {
         const Tensor gate_up = Tensor::random(rows * 2 * width, dtype, random_, 4);
         Tensor actual(rows * width, dtype), expected(rows * width, dtype);
-        cpu_->swiglu(gate_up.data(), actual.data(), rows, width, dtype, stream_);
+        tested_->swiglu(gate_up.data(), actual.data(), rows, width, dtype, stream_);
         reference_->swiglu(gate_up.data(), expected.data(), rows, width, dtype, stream_);
         expect_near(actual, expected, 1e-7, "width " + std::to_string(width));
       }
@@ -36,7 +36,7 @@ TEST_F(SwigluTest, ExtremeGatesStayFiniteAndNanStaysNan) {
   std::vector<float> gate_up(gates);
   gate_up.resize(gates.size() * 2, 1.0f);
   std::vector<float> actual(gates.size()), expected(gates.size());
-  cpu_->swiglu(gate_up.data(), actual.data(), 1, width, DType::f32, stream_);
+  tested_->swiglu(gate_up.data(), actual.data(), 1, width, DType::f32, stream_);
   reference_->swiglu(gate_up.data(), expected.data(), 1, width, DType::f32, stream_);
   for (std::size_t i = 0; i + 1 < gates.size(); ++i) {
     EXPECT_NEAR(actual[i], expected[i], 1e-6 * std::abs(expected[i]) + 1e-6) << gates[i];

@@ -33,7 +33,7 @@ class DistributionTest : public KernelTest {
     std::vector<std::int64_t> count(n_ids, 0);
     for (std::int32_t step = 0; step < draws_each / rows; ++step) {
       r.step.assign(rows, step);
-      for (const std::int32_t id : draw(*cpu_, r, sampling, keys.data()).id)
+      for (const std::int32_t id : draw(*tested_, r, sampling, keys.data()).id)
         ++count[static_cast<std::size_t>(id - 7)];
     }
     return count;

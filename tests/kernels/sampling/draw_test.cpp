@@ -21,7 +21,7 @@ SamplingArgs at_temperature(float temperature) {
 
 class DrawTest : public KernelTest {
  protected:
-  std::vector<Kernels*> both() { return {cpu_.get(), reference_.get()}; }
+  std::vector<Kernels*> both() { return {tested_.get(), reference_.get()}; }
 
   static Rows one_row(std::vector<float> logits, std::int64_t first_id) {
     const auto n = static_cast<std::int64_t>(logits.size());
@@ -100,7 +100,7 @@ TEST_F(DrawTest, CpuDrawsWhatTheReferenceDraws) {
         for (const std::int64_t first_id : {0, 1, 5, 64, 31999}) {
           const Rows rows = Rows::random(3, n_ids, first_id, spread, random_);
           const SamplingArgs sampling = at_temperature(temperature);
-          const Drawn actual = draw(*cpu_, rows, sampling), expected = draw(*reference_, rows, sampling);
+          const Drawn actual = draw(*tested_, rows, sampling), expected = draw(*reference_, rows, sampling);
           for (std::int64_t r = 0; r < 3; ++r) {
             const double best = value_of(rows, r, expected.id[r], sampling);
             const double tolerance = 1e-6 * (2 + std::abs(best));
@@ -123,9 +123,9 @@ TEST_F(DrawTest, TheSameWhateverTheShards) {
       const Rows rows = Rows::random(4, n_ids, 0, 2, random_);
       const SamplingArgs sampling = at_temperature(temperature);
       const std::int64_t cut = std::uniform_int_distribution<std::int64_t>(1, n_ids - 1)(random_);
-      const Drawn left = draw(*cpu_, rows.shard(0, cut), sampling);
-      const Drawn right = draw(*cpu_, rows.shard(cut, n_ids), sampling);
-      EXPECT_EQ(better_of(left, right), draw(*cpu_, rows, sampling)) << "cut " << cut << " of " << n_ids;
+      const Drawn left = draw(*tested_, rows.shard(0, cut), sampling);
+      const Drawn right = draw(*tested_, rows.shard(cut, n_ids), sampling);
+      EXPECT_EQ(better_of(left, right), draw(*tested_, rows, sampling)) << "cut " << cut << " of " << n_ids;
     }
   }
 }
@@ -146,7 +146,7 @@ TEST_F(DrawTest, EverySeedSequenceAndStepDrawsAnew) {
     Rows r = rows;
     r.sequence[0] = sequence;
     r.step[0] = step;
-    return draw(*cpu_, r, {1, 1, s}).id[0];
+    return draw(*tested_, r, {1, 1, s}).id[0];
   };
   EXPECT_EQ(with(1, 2, 3), with(1, 2, 3));
   EXPECT_NE(with(1, 2, 3), with(2, 2, 3));

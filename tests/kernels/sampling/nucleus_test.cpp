@@ -13,7 +13,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 
 class NucleusTest : public KernelTest {
  protected:
-  std::vector<Kernels*> both() { return {cpu_.get(), reference_.get()}; }
+  std::vector<Kernels*> both() { return {tested_.get(), reference_.get()}; }
 
   // The smallest key of each row's nucleus, its shards on different ranks.
   std::vector<std::uint32_t> smallest_keys(Kernels& kernels, const std::vector<Rows>& shards,
@@ -121,8 +121,8 @@ TEST_F(NucleusTest, TheSameWhateverTheShards) {
     const std::int64_t n_ids = std::uniform_int_distribution<std::int64_t>(3, 900)(random_);
     const Rows rows = Rows::random(3, n_ids, 0, 2, random_);
     const std::int64_t cut = std::uniform_int_distribution<std::int64_t>(1, n_ids - 1)(random_);
-    EXPECT_EQ(smallest_keys(*cpu_, {rows.shard(0, cut), rows.shard(cut, n_ids)}, 1.3f, 0.85f),
-              smallest_keys(*cpu_, {rows}, 1.3f, 0.85f));
+    EXPECT_EQ(smallest_keys(*tested_, {rows.shard(0, cut), rows.shard(cut, n_ids)}, 1.3f, 0.85f),
+              smallest_keys(*tested_, {rows}, 1.3f, 0.85f));
   }
 }
 
@@ -131,7 +131,7 @@ TEST_F(NucleusTest, RowMaximumMatchesAndSkipsNan) {
     Rows rows = Rows::random(5, n_ids, 0, 10, random_);
     if (n_ids > 2) rows.logits[2] = std::numeric_limits<float>::quiet_NaN();
     std::vector<float> actual(5), expected(5);
-    cpu_->row_max(rows.logits.data(), actual.data(), 5, n_ids, stream_);
+    tested_->row_max(rows.logits.data(), actual.data(), 5, n_ids, stream_);
     reference_->row_max(rows.logits.data(), expected.data(), 5, n_ids, stream_);
     EXPECT_EQ(actual, expected);
   }

@@ -50,7 +50,7 @@ TEST(Order, WeightsStayTogether) {
 TEST(Order, EveryDtypeHasItsCeilings) {
   PlanRequest r = request();
   r.ceilings = {1e12, 0, 0, "bf16"};
-  r.ceilings_of_dtype[DType::f32] = {1e10, 0, 0, "f32"};
+  r.ceilings_of["cpu"][DType::f32] = {1e10, 0, 0, "f32"};
   const Plan plan = plan_of(base + "prefix: 8\ndtype: [bf16, f32]\n", r);
   EXPECT_EQ(order(plan, "dtype", "batch"), "f32/1 bf16/1");
   EXPECT_DOUBLE_EQ(plan.runs[0].cost.predicted_s, 100 * plan.runs[1].cost.predicted_s);

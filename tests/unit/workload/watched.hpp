@@ -58,6 +58,7 @@ class WatchedDevice final : public Device {
   DeviceKind kind() const override { return device_->kind(); }
   std::string name() const override { return device_->name(); }
   std::size_t memory_available() const override { return device_->memory_available(); }
+  std::size_t cache_bytes() const override { return device_->cache_bytes(); }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
   Stream& stream() override { return device_->stream(); }
   void synchronize() override { device_->synchronize(); }
