@@ -1,6 +1,7 @@
 #include "base/file.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -40,6 +41,18 @@ std::string read_file(const std::filesystem::path& path) {
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target) {
   sync_path(temporary, O_RDONLY);
   if (::rename(temporary.c_str(), target.c_str()) != 0) fail("rename", temporary);
+  const auto folder = target.parent_path();
+  sync_path(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+}
+
+void publish_new_file(const std::filesystem::path& temporary, const std::filesystem::path& target) {
+  sync_path(temporary, O_RDONLY);
+  bool there = ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0;
+  // Network file systems know no such rename, but links, which are refused too where the name is taken.
+  if (!there && errno != EEXIST) there = ::link(temporary.c_str(), target.c_str()) == 0;
+  const int error = errno;
+  ::unlink(temporary.c_str());
+  if (!there) throw StoreError(target.string() + ": cannot be created: " + std::strerror(error));
   const auto folder = target.parent_path();
   sync_path(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
 }

@@ -12,5 +12,8 @@ std::string read_file(const std::filesystem::path& path);
 // fsync of a closed file, then rename, then fsync of the folder: after it returns, `target` is the whole new
 // file even if the machine loses power. Throws StoreError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target);
+// The same, but never in place of a file that is there: throws StoreError then. `temporary` is gone either
+// way.
+void publish_new_file(const std::filesystem::path& temporary, const std::filesystem::path& target);
 
 }  // namespace hydrajob

@@ -83,6 +83,8 @@ class CpuDevice final : public Device {
     return std::make_unique<CpuReplay>(std::move(work));
   }
 
+  bool usable() override { return true; }
+
   std::unique_ptr<Mark> mark() override { return std::make_unique<CpuMark>(); }
   double seconds_between(const Mark& begin, const Mark& end) const override {
     const auto& from = static_cast<const CpuMark&>(begin);

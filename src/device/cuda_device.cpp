@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cuda_runtime_api.h>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -170,12 +171,19 @@ class CudaDevice final : public Device {
   void copy_pieces_on_device(void* target, const void* source, std::size_t bytes, std::size_t pieces,
                              std::size_t stride) override {
     if (bytes == 0 || pieces == 0) return;
+    constexpr std::size_t longest_pitch = std::numeric_limits<std::int32_t>::max();
+    if (stride > longest_pitch) return Device::copy_pieces_on_device(target, source, bytes, pieces, stride);
     HJ_CUDA_CHECK(cudaMemcpy2DAsync(target, stride, source, stride, bytes, pieces, cudaMemcpyDeviceToDevice,
                                     stream_->get()));
   }
 
   std::unique_ptr<Replay> record(std::function<void()> work) override {
     return std::make_unique<CudaGraph>(work, stream_->get());
+  }
+
+  bool usable() override {
+    cudaGetLastError();  // what a launch left is over once it was told
+    return cudaStreamSynchronize(stream_->get()) == cudaSuccess && cudaGetLastError() == cudaSuccess;
   }
 
   std::unique_ptr<Mark> mark() override { return std::make_unique<CudaMark>(stream_->get()); }

@@ -82,6 +82,10 @@ class Device {
   // refers to outlives the result.
   virtual std::unique_ptr<Replay> record(std::function<void()> work) = 0;
 
+  // False once nothing more can be computed in this process: a GPU's context is dead after an illegal
+  // address, an uncorrectable memory error, or when the GPU fell off the bus.
+  virtual bool usable() = 0;
+
   virtual std::unique_ptr<Mark> mark() = 0;
   // Seconds between two marks of this device, after synchronize().
   virtual double seconds_between(const Mark& begin, const Mark& end) const = 0;

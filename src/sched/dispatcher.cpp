@@ -124,8 +124,9 @@ void Dispatcher::set_aside(const Stage& stage) {
 void Dispatcher::heed_stop() {
   const Stop asked = watch_.asked();
   if (asked == Stop::no) return;
-  stop(ExitCode::interrupted, watch_.reason());
+  // First of all: the launcher may kill within a second.
   if (asked == Stop::now && !told_to_abandon_) record_abandoned();
+  stop(ExitCode::interrupted, watch_.reason());
 }
 
 // A rank that failed inside a collective ends the job: its own run has a record by now, those of other groups

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/process.hpp"
 #include "comm/threads.hpp"
 #include "grid/expand.hpp"
 #include "sched/agree.hpp"
@@ -10,7 +14,12 @@
 
 namespace hydrajob {
 
-Machine::Machine(Communicator& world, const MachineRequest& request) {
+std::vector<std::string> visible_devices() {
+  if (visible_gpus() > 0) return {"cuda", "cpu"};
+  return {"cpu"};
+}
+
+Machine::Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request) {
   const auto node = world.split_node();
   ranks_per_node_ = static_cast<int>(world.all_reduce_max(node->size()));
   threads_ = threads_per_rank(*node, request.threads);
@@ -23,12 +32,29 @@ Machine::Machine(Communicator& world, const MachineRequest& request) {
   device.local_rank = node->rank();
   device.local_size = local_size;
   device.threads = threads_;
-  if (all_true(world, visible_gpus() > 0)) {
-    device.kind = DeviceKind::cuda;
-    add(world, "cuda", device);
+  devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
+  const auto named = devices_of(experiment, devices_.front());
+  for (const std::string& name : devices_) {
+    device.kind = name == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
+    if (named.count(name) > 0) add(world, name, device);
   }
-  device.kind = DeviceKind::cpu;
-  add(world, "cpu", device);
+  if (has("cuda")) expect_own_gpus(world, *node);
+}
+
+// Two ranks on one GPU would time each other, and each count on all of its memory.
+void Machine::expect_own_gpus(Communicator& world, Communicator& node) const {
+  const auto facts = processor("cuda").device->describe();
+  const std::vector<std::string> gpus = node.all_gather(facts.at("uuid"));
+  agreed(world, [&] {
+    for (std::size_t rank = 0; rank < gpus.size(); ++rank) {
+      const auto first = std::find(gpus.begin(), gpus.end(), gpus[rank]) - gpus.begin();
+      if (static_cast<std::size_t>(first) == rank) continue;
+      throw UsageError(
+          fmt::format("device 'cuda': ranks {} and {} of node {} share the GPU {}: expected a GPU "
+                      "for each rank",
+                      first, rank, host_name(), gpus[rank]));
+    }
+  });
 }
 
 void Machine::add(Communicator& world, const std::string& name, const DeviceRequest& request) {
@@ -38,13 +64,12 @@ void Machine::add(Communicator& world, const std::string& name, const DeviceRequ
     processor.kernels = make_kernels(*processor.device, threads_);
     processors_.emplace(name, std::move(processor));
   });
-  devices_.push_back(name);
 }
 
 CeilingsByDevice Machine::ceilings(Communicator& world, const Experiment& experiment) const {
   CeilingsByDevice ceilings;
   for (const std::string& name : devices_of(experiment, devices_.front())) {
-    if (processors_.count(name) == 0) continue;
+    if (!has(name)) continue;
     const Processor& p = processor(name);
     for (const DType dtype : dtypes_of(experiment)) {
       ceilings[name][dtype] =

@@ -26,16 +26,20 @@ struct Processor {
   std::unique_ptr<Kernels> kernels;
 };
 
+// The devices that this process sees, the best first.
+std::vector<std::string> visible_devices();
+
 class Machine {
  public:
-  // Throws AgreedError. Collective.
-  Machine(Communicator& world, const MachineRequest& request);
+  // Takes the devices that the experiment names and this node has. Throws AgreedError. Collective.
+  Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request);
 
-  // Of a run's device, one of devices().
+  // Of a run's device, which the experiment names and this machine has.
+  bool has(const std::string& device) const { return processors_.count(device) > 0; }
   const Processor& processor(const std::string& device) const { return processors_.at(device); }
   int threads() const { return threads_; }
   int ranks_per_node() const { return ranks_per_node_; }
-  const std::vector<std::string>& devices() const { return devices_; }  // that runs may name, the best first
+  const std::vector<std::string>& devices() const { return devices_; }  // that there are, the best first
 
   // What every rank can count on, for each device and element type that the experiment names and this machine
   // has. Measures for about half a second each, all ranks at once. Collective.
@@ -43,6 +47,7 @@ class Machine {
 
  private:
   void add(Communicator& world, const std::string& name, const DeviceRequest& request);
+  void expect_own_gpus(Communicator& world, Communicator& node) const;
 
   std::map<std::string, Processor> processors_;
   int threads_ = 1;

@@ -56,11 +56,12 @@ Json facts_of(const Device& device) {
   return facts;
 }
 
-// "device" is what `device: auto` takes; where that is a GPU, the processor beside it stands under its name.
+// "device" is the best that the experiment names; another one beside it stands under its own name.
 Json describe_rank(const Machine& machine) {
   Json rank{{"host", host_name()}, {"cores", affinity_list()}, {"threads", machine.threads()}};
   for (const std::string& name : machine.devices()) {
-    rank[name == machine.devices().front() ? "device" : name] = facts_of(*machine.processor(name).device);
+    if (!machine.has(name)) continue;
+    rank[rank.contains("device") ? name : "device"] = facts_of(*machine.processor(name).device);
   }
   return rank;
 }

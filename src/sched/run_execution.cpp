@@ -68,7 +68,10 @@ class RunExecution {
       workload = sweep_.factory(run_, context(models));
       workload->prepare();
     });
-    if (failure) return failed(*failure);
+    if (failure) {
+      end_on_a_dead_device(*failure);
+      return failed(*failure);
+    }
     note("prepared");
     return measure(*workload);
   }
@@ -120,6 +123,7 @@ class RunExecution {
     } catch (...) {
       const Failure failure = current_failure();
       if (group_.size() > 1) end_the_job(failure);
+      end_on_a_dead_device(failure);
       return failed(failure);
     }
   }
@@ -180,9 +184,17 @@ class RunExecution {
     while (!world_.try_receive(Tag::heard) && std::chrono::steady_clock::now() < patience) backoff.pause();
   }
 
+  // Every later run would fail on it too, and at once: this group would take all that are left.
+  void end_on_a_dead_device(const Failure& failure) {
+    Device& device = *sweep_.machine.processor(run_.spec.device).device;
+    if (!device.usable()) {
+      end_the_job(
+          {failure.status, fmt::format("{}; {} is of no use any more", failure.reason, device.name())});
+    }
+  }
+
   void end_the_job(const Failure& failure) {
-    log::error(fmt::format("rank {} failed while measuring, its group cannot go on: {}", world_.rank(),
-                           failure.reason));
+    log::error(fmt::format("rank {} failed, its group cannot go on: {}", world_.rank(), failure.reason));
     try {
       commit_segment(
           sweep_.store,

@@ -128,6 +128,7 @@ ExitCode finish(Communicator& world, Head* head, const SweepContext& sweep, int 
 PlanRequest plan_request(const SweepOptions& options, int ranks) {
   PlanRequest request;
   request.ranks = ranks;
+  request.devices = visible_devices();
   request.code_digest = code_digest();
   request.weights_digest = digest_of_weights;
   request.weights_architecture = architecture_of_weights;
@@ -150,7 +151,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
   StopWatch watch(options.time_limit_s);
   const std::filesystem::path store = options.store.empty() ? experiment.store : options.store;
   expect_same_configuration(world, experiment, store);
-  const Machine machine(world, {options.threads, 0});
+  const Machine machine(world, experiment, {options.threads, 0});
   log::info(fmt::format("{} rank{}, {} thread{} each", world.size(), world.size() == 1 ? "" : "s",
                         machine.threads(), machine.threads() == 1 ? "" : "s"));
   log::debug(fmt::format("rank {} of {}: process {} on {}, cores {}", world.rank(), world.size(), getpid(),

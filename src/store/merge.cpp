@@ -20,8 +20,14 @@ std::size_t merge_stores(const std::vector<std::filesystem::path>& stores,
   }
   records = preferred_attempts(std::move(records));
   const std::filesystem::path temporary = target.string() + ".tmp." + std::to_string(::getpid());
-  write_store_file(temporary, records);
-  publish_file(temporary, target);
+  try {
+    write_store_file(temporary, records);
+    publish_new_file(temporary, target);
+  } catch (...) {
+    std::error_code none;
+    std::filesystem::remove(temporary, none);
+    throw;
+  }
   return records.size();
 }
 

@@ -151,8 +151,9 @@ void add_metrics(std::vector<Column>& columns, const std::vector<RunRecord>& rec
     Doubles values;
     for (const RunRecord& record : records) {
       const auto found = record.metrics.find(name);
-      column.missing = column.missing || found == record.metrics.end();
-      values.push_back(found == record.metrics.end() ? std::nan("") : found->second.value);
+      const double value = found == record.metrics.end() ? std::nan("") : found->second.value;
+      column.missing = column.missing || std::isnan(value);
+      values.push_back(value);
     }
     column.values = std::move(values);
     columns.push_back(std::move(column));
@@ -296,7 +297,7 @@ class Reader {
     } else {
       const Doubles& value = reals(column);
       for (std::size_t i = 0; i < value.size(); ++i) {
-        if (!std::isnan(value[i]))
+        if (!column.missing || !is_missing(value[i]))
           records_[i].metrics[column.name] = {value[i], column.units, column.long_name};
       }
     }

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/process.hpp"
 #include "store/sealed_file.hpp"
 
 namespace hydrajob {
@@ -186,7 +187,8 @@ void commit_segment(const std::filesystem::path& store, const std::vector<RunRec
   const RunRecord& first = records.front();
   std::string name = fmt::format("{}-{}", first.run_id, first.attempt);
   if (records.size() > 1) name += fmt::format("-and-{}", records.size() - 1);
-  const std::filesystem::path temporary = folder / fmt::format(".{}.tmp.{}", name, ::getpid());
+  const std::filesystem::path temporary =
+      folder / fmt::format(".{}.tmp.{}.{}", name, process_space(), ::getpid());
   try {
     write_sealed(temporary, bytes);
     publish_file(temporary, folder / (name + extension));

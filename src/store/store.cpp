@@ -72,8 +72,9 @@ class Store::Impl {
   const std::map<std::string, CommittedRun>& committed() const { return committed_; }
   const std::map<std::string, InFlightRun>& in_flight() const { return in_flight_; }
 
+  // Never waits for a compaction, which may take longer than a launcher that ends the job leaves.
   void append(const JournalEvent& event) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(journal_mutex_);
     journal_.append(event);
   }
 
@@ -81,22 +82,24 @@ class Store::Impl {
     const std::lock_guard lock(mutex_);
     // Before hours are spent on what compact() would have to leave to the other.
     if (lease_.lost()) fail_taken_over();
-    journal_.append({"started", run_id, attempt, "group " + std::to_string(group)});
+    append({"started", run_id, attempt, "group " + std::to_string(group)});
   }
 
   void finished(const std::string& run_id, std::int32_t attempt, RunStatus status) {
     const std::lock_guard lock(mutex_);
-    journal_.append({"finished", run_id, attempt, to_string(status)});
+    append({"finished", run_id, attempt, to_string(status)});
     note({{run_id, attempt, status}});
     if (merged_early_.erase(run_id) == 0) unmerged_.insert(run_id);
     in_flight_.erase(run_id);
   }
 
+  // Files are read and written without mutex_: meanwhile runs begin and finish.
   void compact() {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard one_at_a_time(compaction_mutex_);
     const auto begin = Clock::now();
     merge_segments();
     remove_old_journals();
+    const std::lock_guard lock(mutex_);
     compacted_ = Clock::now();
     compaction_took_ = compacted_ - begin;
   }
@@ -110,7 +113,16 @@ class Store::Impl {
           unmerged_.size() >= runs_to_checkpoint && since >= share_of_checkpoints * compaction_took_;
       if (!many && since < time_to_checkpoint) return;
     }
-    compact();
+    try {
+      compact();
+    } catch (...) {
+      // Not again after every run: it may have taken long, and what hindered it may stay.
+      const std::lock_guard lock(mutex_);
+      compacted_ = Clock::now();
+      compaction_took_ =
+          std::max<Clock::duration>(compaction_took_, time_to_checkpoint / share_of_checkpoints);
+      throw;
+    }
   }
 
  private:
@@ -130,27 +142,37 @@ class Store::Impl {
     if (segments.empty()) return;
     std::vector<RunRecord> records;
     if (std::filesystem::exists(path_)) records = read_store_file(path_);
-    std::set<std::string> early;
-    for (const RunRecord& record : fresh) {
-      if (unmerged_.count(record.run_id) == 0) early.insert(record.run_id);
-    }
+    std::vector<std::string> merged;
+    for (const RunRecord& record : fresh) merged.push_back(record.run_id);
     append_by_start(records, std::move(fresh));
     replace_file(preferred_attempts(std::move(records)));
-    unmerged_.clear();
-    merged_early_.merge(early);
+    note_merged(merged);
     std::error_code none;  // a segment that stays is absorbed once more, by the next compaction
     for (const auto& segment : segments) std::filesystem::remove(segment, none);
+  }
+
+  void note_merged(const std::vector<std::string>& run_ids) {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& id : run_ids) {
+      if (unmerged_.erase(id) == 0) merged_early_.insert(id);
+    }
+  }
+
+  std::set<std::string> unmerged() const {
+    const std::lock_guard lock(mutex_);
+    return unmerged_;
   }
 
   // All segments, and what is in them. A run that was committed must be there: a network file system may show
   // a file that another node renamed only some seconds later.
   std::vector<std::filesystem::path> read_unmerged(std::vector<RunRecord>& records) const {
+    const std::set<std::string> committed = unmerged();
     for (int look = 1;; ++look) {
       records.clear();
       const auto segments = for_each_segment([&](const auto& segment) {
         for (RunRecord& record : read_segment(segment)) records.push_back(std::move(record));
       });
-      std::set<std::string> missing = unmerged_;
+      std::set<std::string> missing = committed;
       for (const RunRecord& record : records) missing.erase(record.run_id);
       if (missing.empty()) return segments;
       if (look == most_looks) {
@@ -252,9 +274,13 @@ class Store::Impl {
 
   // Journals of ended jobs say nothing more once no run of theirs is in flight.
   void remove_old_journals() const {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!in_flight_.empty()) return;
+    }
+    if (!lease_.held()) fail_taken_over();  // another job's journal is among them
     for (const auto& path : journals_in(store_folder(path_))) {
-      if (path == journal_.path() || !in_flight_.empty()) continue;
-      std::filesystem::remove(path);
+      if (path != journal_.path()) std::filesystem::remove(path);
     }
   }
 
@@ -267,7 +293,10 @@ class Store::Impl {
   std::set<std::string> merged_early_;  // in the file, and finished() still to be called
   Clock::time_point compacted_ = Clock::now();
   Clock::duration compaction_took_{};
-  mutable std::mutex mutex_;  // everything above, once the constructor is done
+  // Taken in this order.
+  std::mutex compaction_mutex_;
+  mutable std::mutex mutex_;  // everything above but the journal, once the constructor is done
+  std::mutex journal_mutex_;
 };
 
 Store::Store(const std::filesystem::path& path, double wait_s)

@@ -60,6 +60,9 @@ class Verifier {
     if (record.status == RunStatus::ok && record.samples.empty()) problem("ok, but without a sample");
     if (record.status != RunStatus::ok && record.reason.empty())
       problem(to_string(record.status) + " without a reason");
+    for (const auto& [name, metric] : record.metrics) {
+      if (!std::isfinite(metric.value)) problem(name + " is not a finite number");
+    }
     for (const SampleSeries& series : record.samples) {
       for (const double value : series.value) {
         if (!std::isfinite(value)) return problem("a sample of " + series.phase + " is not a finite number");

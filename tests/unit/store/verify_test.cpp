@@ -78,6 +78,12 @@ TEST_F(Verify, a_sample_that_is_no_number) {
   expect_problem_of(record, "a sample of decode_step is not a finite number");
 }
 
+TEST_F(Verify, a_metric_that_is_not_finite) {
+  RunRecord record = small_record();
+  record.metrics["rate"] = {std::numeric_limits<double>::infinity(), "1/s", "a rate"};
+  expect_problem_of(record, "rate is not a finite number");
+}
+
 TEST_F(Verify, an_ok_run_without_samples) {
   RunRecord record = small_record();
   record.samples.clear();

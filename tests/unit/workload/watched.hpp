@@ -72,6 +72,7 @@ class WatchedDevice final : public Device {
     events_.push_back("copy_on_device");
     device_->copy_on_device(target, source, bytes);
   }
+  bool usable() override { return device_->usable(); }
   std::unique_ptr<Replay> record(std::function<void()> work) override {
     return device_->record(std::move(work));
   }
