@@ -7,39 +7,44 @@ namespace hydrajob::cuda {
 namespace {
 
 constexpr int warp_keys = stage_keys / tensor_warps;
-static_assert(few_rows == 16);
+// Items up to here are read at once, by more blocks at a time: there is too little to stream.
+constexpr std::int64_t short_item = 3 * stage_keys;
 
-// Of each warp, in shared memory: rows relative to the warp's own maximum.
-template <int HEAD_DIM>
+// Of each warp, in shared memory: rows relative to the warp's own maximum. ROWS: 16 or 32 packed query rows.
+template <int HEAD_DIM, int ROWS>
 struct WarpResults {
-  float maximum[tensor_warps][few_rows];  // scaled
-  float sum[tensor_warps][few_rows];
-  float out[tensor_warps][few_rows][HEAD_DIM];
+  float maximum[tensor_warps][ROWS];  // scaled
+  float sum[tensor_warps][ROWS];
+  float out[tensor_warps][ROWS][HEAD_DIM];
 };
 
-template <int HEAD_DIM>
-__device__ void keep(WarpResults<HEAD_DIM>& results, const WarpAttention<HEAD_DIM, 1, warp_keys>& warp,
-                     float scale) {
+template <int HEAD_DIM, int ROWS>
+__device__ void keep(WarpResults<HEAD_DIM, ROWS>& results,
+                     const WarpAttention<HEAD_DIM, ROWS / 16, warp_keys>& warp, int count, float scale) {
   const int w = threadIdx.x / 32, lane = threadIdx.x % 32;
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = half * 8 + lane / 4;
-    const float sum = warp.row_sum(0, half);
-    if (lane % 4 == 0) {
-      results.maximum[w][row] = warp.maximum[0][half] * scale;
-      results.sum[w][row] = sum;
-    }
+  for (int m = 0; m < ROWS / 16; ++m) {
 #pragma unroll
-    for (int d = 0; d < HEAD_DIM / 8; ++d) {
-      results.out[w][row][d * 8 + lane % 4 * 2] = warp.out[0][d][2 * half];
-      results.out[w][row][d * 8 + lane % 4 * 2 + 1] = warp.out[0][d][2 * half + 1];
+    for (int half = 0; half < 2; ++half) {
+      const int row = m * 16 + half * 8 + lane / 4;
+      const float sum = warp.row_sum(m, half);
+      if (row >= count) continue;
+      if (lane % 4 == 0) {
+        results.maximum[w][row] = warp.maximum[m][half] * scale;
+        results.sum[w][row] = sum;
+      }
+#pragma unroll
+      for (int d = 0; d < HEAD_DIM / 8; ++d) {
+        results.out[w][row][d * 8 + lane % 4 * 2] = warp.out[m][d][2 * half];
+        results.out[w][row][d * 8 + lane % 4 * 2 + 1] = warp.out[m][d][2 * half + 1];
+      }
     }
   }
 }
 
 // Rows over the warps; two neighbouring elements a lane at a time.
-template <int HEAD_DIM>
-__device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedRows& packed,
+template <int HEAD_DIM, int ROWS>
+__device__ void write_merged(const WarpResults<HEAD_DIM, ROWS>& results, const PackedRows& packed,
                              const WorkItem& item, const WorkArgs& args) {
   const int lane = threadIdx.x % 32;
   for (int p = threadIdx.x / 32; p < packed.count; p += tensor_warps) {
@@ -66,51 +71,69 @@ __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedR
   }
 }
 
-template <int HEAD_DIM>
+template <int HEAD_DIM, int ROWS, int STAGES>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
   const WorkItem item = items[blockIdx.x];
   const PackedRows packed(item, args);
   const int warp_key = threadIdx.x / 32 * warp_keys, lane = threadIdx.x % 32;
   const int tokens = visible(item, args, item.n_rows - 1);
-  const int limit[1][2] = {{packed.limit(lane / 4, item, args), packed.limit(lane / 4 + 8, item, args)}};
 
   __nv_bfloat16* queries = shared;
-  __nv_bfloat16* staged = shared + few_rows * shared_stride<HEAD_DIM>;
-  KvStages<HEAD_DIM> kv(staged, item, args, tokens);
-  copy_queries<HEAD_DIM>(queries, few_rows, packed, item, args);
-  kv.fetch(0);
+  __nv_bfloat16* staged = shared + ROWS * shared_stride<HEAD_DIM>;
+  KvStages<HEAD_DIM, STAGES> kv(staged, item, args, tokens);
+  copy_queries<HEAD_DIM>(queries, ROWS, packed, item, args);
+  commit_copies();
+  kv.start();
 
-  WarpAttention<HEAD_DIM, 1, warp_keys> warp;
+  int limit[ROWS / 16][2];
+#pragma unroll
+  for (int m = 0; m < ROWS / 16; ++m) {
+    limit[m][0] = packed.limit(m * 16 + lane / 4, item, args);
+    limit[m][1] = packed.limit(m * 16 + lane / 4 + 8, item, args);
+  }
+  WarpAttention<HEAD_DIM, ROWS / 16, warp_keys> warp;
   for (int i = 0; i < kv.count(); ++i) {
-    kv.fetch(i + 1);
-    wait_copies<1>();
-    __syncthreads();
+    kv.arrive(i);
     const int first_key = i * stage_keys + warp_key;
     if (first_key < tokens) {
       warp.step(queries, kv.k(i) + warp_key * shared_stride<HEAD_DIM>,
                 kv.v(i) + warp_key * shared_stride<HEAD_DIM>, first_key, limit, args.scale * 1.44269504f);
     }
-    __syncthreads();  // the next fetch overwrites this stage
   }
   wait_copies<0>();
   __syncthreads();
-  auto& results = *reinterpret_cast<WarpResults<HEAD_DIM>*>(staged);  // the stages are done with
-  keep(results, warp, args.scale);
+  auto& results = *reinterpret_cast<WarpResults<HEAD_DIM, ROWS>*>(staged);  // the stages are done with
+  keep(results, warp, packed.count, args.scale);
   __syncthreads();
   write_merged(results, packed, item, args);
 }
 
+template <int HEAD_DIM, int ROWS, int STAGES>
+void launch(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+  constexpr int element = static_cast<int>(sizeof(__nv_bfloat16));
+  constexpr int staged = KvStages<HEAD_DIM, STAGES>::elements * element;
+  static_assert(staged >= static_cast<int>(sizeof(WarpResults<HEAD_DIM, ROWS>)));
+  constexpr int bytes = ROWS * shared_stride<HEAD_DIM> * element + staged;
+  launch_items(attend<HEAD_DIM, ROWS, STAGES>, items, n_items, args, bytes, stream);
+}
+
 }  // namespace
 
-void attend_few(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+void attend_few(const WorkItem* items, std::int64_t n_items, std::int64_t longest, const WorkArgs& args,
+                cudaStream_t stream) {
   with_head_dim(args.head_dim, [&](auto head_dim) {
-    constexpr int staged = KvStages<head_dim>::elements * static_cast<int>(sizeof(__nv_bfloat16));
-    static_assert(staged >= static_cast<int>(sizeof(WarpResults<head_dim>)));
-    constexpr int bytes =
-        few_rows * shared_stride<head_dim> * static_cast<int>(sizeof(__nv_bfloat16)) + staged;
-    launch_items(attend<head_dim>, items, n_items, args, bytes, stream);
+    if (longest <= short_item) {
+      launch<head_dim, few_rows, 1>(items, n_items, args, stream);
+    } else {
+      launch<head_dim, few_rows, 2>(items, n_items, args, stream);
+    }
   });
+}
+
+void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+  with_head_dim(args.head_dim,
+                [&](auto head_dim) { launch<head_dim, some_rows, 2>(items, n_items, args, stream); });
 }
 
 }  // namespace hydrajob::cuda

@@ -16,8 +16,11 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
                   cudaStream_t stream);
 // bf16 of head_dim 64, 80, 96 or 128, 16-byte aligned: items of up to tile_rows packed rows.
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
-// The same for items of up to few_rows packed rows.
-void attend_few(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
+// The same for items of up to some_rows, and of up to few_rows packed rows. longest: tokens of an item at
+// most.
+void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
+void attend_few(const WorkItem* items, std::int64_t n_items, std::int64_t longest, const WorkArgs& args,
+                cudaStream_t stream);
 // Merges each row's partial results by their sums into out and lse; rows without any become 0 and
 // -inf.
 void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream);

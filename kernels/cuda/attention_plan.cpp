@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace hydrajob::cuda {
 namespace {
 
-// Blocks that should be there for every multiprocessor, so that the last ones end together.
-constexpr std::int64_t tiles_per_processor = 6;
-constexpr std::int64_t fews_per_processor = 12;
+// Blocks of a kind that a multiprocessor holds at once, by their shared memory and registers.
+constexpr std::int64_t blocks_at_once[item_kinds] = {2, 2, 3, 8};
 // A part shorter than this costs more to merge than its overlap gains.
 constexpr std::int64_t shortest_part = 256;
 constexpr std::int64_t part_granule = 64;  // keys that the kernels take at once
+// What starting a part and merging it takes, as keys that could be read meanwhile.
+constexpr std::int64_t part_overhead = 96;
+constexpr std::int64_t most_parts = 64;
 
 bool has_tensor_kernels(const AttentionArgs& args) {
   const bool head_dim =
@@ -63,7 +66,8 @@ class Divider {
 
   ItemKind kind_of(std::int64_t rows) const {
     if (!has_tensor_kernels(args_)) return ItemKind::plain;
-    return rows * group_ <= few_rows ? ItemKind::few : ItemKind::tile;
+    if (rows * group_ <= few_rows) return ItemKind::few;
+    return rows * group_ <= some_rows ? ItemKind::some : ItemKind::tile;
   }
 
   void cut_rows(const Range& range) {
@@ -97,14 +101,36 @@ class Divider {
     }
   }
 
-  // So that there are enough items for the processors, but none too short.
+  // The length that ends first where all processors take equal shares: more parts fill them better, but each
+  // costs its start and its merge.
   std::int64_t part_length(ItemKind kind) const {
-    std::int64_t tokens = 0;
-    for (const Range& range : ranges_[static_cast<int>(kind)]) tokens += range.kv_tokens * args_.n_kv_heads;
-    const std::int64_t wanted =
-        processors_ * (kind == ItemKind::tile ? tiles_per_processor : fews_per_processor);
-    const std::int64_t length = std::max(shortest_part, (tokens + wanted - 1) / wanted);
-    return (length + part_granule - 1) / part_granule * part_granule;
+    const auto& ranges = ranges_[static_cast<int>(kind)];
+    if (ranges.empty()) return part_granule;
+    const std::int64_t longest = ranges.front().kv_tokens;
+    std::int64_t best = round_up(longest), best_cost = std::numeric_limits<std::int64_t>::max();
+    for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
+      const std::int64_t length = std::max(shortest_part, round_up((longest + parts - 1) / parts));
+      const std::int64_t cost = rounds(ranges, kind, length) * (std::min(length, longest) + part_overhead);
+      if (cost < best_cost) {
+        best = length;
+        best_cost = cost;
+      }
+      if (length == shortest_part) break;
+    }
+    return best;
+  }
+
+  // How often all processors are filled by parts of this length.
+  std::int64_t rounds(const std::vector<Range>& ranges, ItemKind kind, std::int64_t length) const {
+    std::int64_t tokens = 0;  // of whole parts: short ones leave room for others
+    for (const Range& range : ranges) tokens += std::max(range.kv_tokens, part_overhead);
+    const std::int64_t slots = processors_ * blocks_at_once[static_cast<int>(kind)];
+    const std::int64_t items = (tokens * args_.n_kv_heads + length - 1) / length;
+    return (items + slots - 1) / slots;
+  }
+
+  static std::int64_t round_up(std::int64_t tokens) {
+    return (tokens + part_granule - 1) / part_granule * part_granule;
   }
 
   void place_parts() {
@@ -167,6 +193,9 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
   for (int kind = 0; kind < item_kinds; ++kind) {
     at[kind] = append(work.items[kind]);
     counts_[kind] = static_cast<std::int64_t>(work.items[kind].size());
+    for (const WorkItem& item : work.items[kind]) {
+      longest_[kind] = std::max<std::int64_t>(longest_[kind], item.kv_tokens);
+    }
   }
   const std::size_t begins_at = append(work.row_parts_begin), parts_at = append(work.row_parts);
   buffer_ = device.allocate(std::max<std::size_t>(host.size(), 1));

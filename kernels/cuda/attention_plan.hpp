@@ -14,12 +14,14 @@ namespace hydrajob::cuda {
 // Which kernel computes an item.
 enum class ItemKind {
   tile,   // up to tile_rows query rows, packed with the heads of their group: tensor cores, bound by products
-  few,    // up to few_rows of them: tensor cores, bound by reading keys and values
+  some,   // up to some_rows of them: tensor cores, bound by reading keys and values
+  few,    // up to few_rows of them: the same
   plain,  // any type and size
 };
-constexpr int item_kinds = 3;
-constexpr std::int64_t tile_rows = 128;
-constexpr std::int64_t few_rows = 16;
+constexpr int item_kinds = 4;
+constexpr int tile_rows = 128;
+constexpr int some_rows = 32;
+constexpr int few_rows = 16;
 
 struct WorkList {
   std::vector<WorkItem> items[item_kinds];
@@ -40,6 +42,8 @@ class CudaAttentionPlan final : public AttentionPlan {
   // The items of a kind, on the device.
   const WorkItem* items(ItemKind kind) const { return items_[static_cast<int>(kind)]; }
   std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
+  // Tokens of an item of the kind at most.
+  std::int64_t longest(ItemKind kind) const { return longest_[static_cast<int>(kind)]; }
   // Fills what the plan knows; the partial results stand in `workspace`.
   void complete(WorkArgs& args, void* workspace) const;
   bool direct() const { return direct_; }
@@ -48,6 +52,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::unique_ptr<Buffer> buffer_;
   const WorkItem* items_[item_kinds] = {};
   std::int64_t counts_[item_kinds] = {};
+  std::int64_t longest_[item_kinds] = {};
   const std::int64_t* row_parts_begin_ = nullptr;
   const std::int64_t* row_parts_ = nullptr;
   std::int64_t parts_ = 0;

@@ -12,7 +12,6 @@ namespace hydrajob::cuda {
 constexpr int tensor_warps = 4;
 constexpr int tensor_threads = tensor_warps * 32;
 constexpr int stage_keys = 64;
-constexpr int stages = 2;
 
 // Query rows of one KV head's group are packed: packed row p is row p / group, head p % group of the group.
 struct PackedRows {
@@ -43,11 +42,11 @@ __device__ inline void copy_queries(__nv_bfloat16* target, int rows, const Packe
   }
 }
 
-// The item's keys and values, stage_keys at a time.
-template <int HEAD_DIM>
+// The item's keys and values, stage_keys at a time: STAGES - 1 of them are on their way while one is used.
+template <int HEAD_DIM, int STAGES>
 class KvStages {
  public:
-  static constexpr int elements = stages * 2 * stage_keys * shared_stride<HEAD_DIM>;
+  static constexpr int elements = STAGES * 2 * stage_keys * shared_stride<HEAD_DIM>;
 
   __device__ KvStages(__nv_bfloat16* shared, const WorkItem& item, const WorkArgs& args, int tokens)
       : shared_(shared), token_stride_(args.kv.token_stride), tokens_(tokens) {
@@ -57,6 +56,27 @@ class KvStages {
   }
 
   __device__ int count() const { return (tokens_ + stage_keys - 1) / stage_keys; }
+  // Before the first use.
+  __device__ void start() {
+#pragma unroll
+    for (int i = 0; i < STAGES - 1; ++i) fetch(i);
+  }
+  // Keys and values `index` are there for all threads of the block. The ones before it are used no more.
+  __device__ void arrive(int index) {
+    if (index > 0) __syncthreads();  // the next fetch overwrites the stage before
+    fetch(index + STAGES - 1);
+    wait_copies<STAGES - 1>();
+    __syncthreads();
+  }
+
+  __device__ __nv_bfloat16* k(int index) const {
+    return shared_ + index % STAGES * 2 * half;
+  }
+  __device__ __nv_bfloat16* v(int index) const {
+    return k(index) + half;
+  }
+
+ private:
   // One group of copies, empty past the last.
   __device__ void fetch(int index) {
     if (index < count()) {
@@ -67,10 +87,7 @@ class KvStages {
     }
     commit_copies();
   }
-  __device__ __nv_bfloat16* k(int index) const { return shared_ + index % stages * 2 * half; }
-  __device__ __nv_bfloat16* v(int index) const { return k(index) + half; }
 
- private:
   static constexpr int half = stage_keys * shared_stride<HEAD_DIM>;
   __nv_bfloat16* shared_;
   const __nv_bfloat16* k_;

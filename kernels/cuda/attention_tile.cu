@@ -7,6 +7,7 @@ namespace {
 
 constexpr int warp_rows = tile_rows / tensor_warps;
 constexpr int row_blocks = warp_rows / 16;
+constexpr int stages = 2;
 
 template <int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
@@ -18,9 +19,9 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
   const float scale_log2 = args.scale * 1.44269504f;
 
   __nv_bfloat16* queries = shared;
-  KvStages<HEAD_DIM> kv(shared + tile_rows * shared_stride<HEAD_DIM>, item, args, tokens);
+  KvStages<HEAD_DIM, stages> kv(shared + tile_rows * shared_stride<HEAD_DIM>, item, args, tokens);
   copy_queries<HEAD_DIM>(queries, tile_rows, packed, item, args);
-  kv.fetch(0);
+  kv.start();
 
   int limit[row_blocks][2];
 #pragma unroll
@@ -34,14 +35,11 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
 
   WarpAttention<HEAD_DIM, row_blocks, stage_keys> warp;
   for (int i = 0; i < kv.count(); ++i) {
-    kv.fetch(i + 1);
-    wait_copies<1>();
-    __syncthreads();
+    kv.arrive(i);
     if (i * stage_keys < warp_limit) {
       warp.step(queries + warp_row * shared_stride<HEAD_DIM>, kv.k(i), kv.v(i), i * stage_keys, limit,
                 scale_log2);
     }
-    __syncthreads();  // the next fetch overwrites this stage
   }
 
 #pragma unroll
@@ -68,7 +66,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
 
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
   with_head_dim(args.head_dim, [&](auto head_dim) {
-    constexpr int elements = tile_rows * shared_stride<head_dim> + KvStages<head_dim>::elements;
+    constexpr int elements = tile_rows * shared_stride<head_dim> + KvStages<head_dim, stages>::elements;
     launch_items(attend<head_dim>, items, n_items, args, elements * static_cast<int>(sizeof(__nv_bfloat16)),
                  stream);
   });

@@ -74,10 +74,11 @@ void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args
   plain(ItemKind::plain);
   if (is_aligned(args)) {
     attend_tiles(work.items(ItemKind::tile), work.count(ItemKind::tile), work_arguments, queue);
-    attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work_arguments, queue);
+    attend_some(work.items(ItemKind::some), work.count(ItemKind::some), work_arguments, queue);
+    attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work.longest(ItemKind::few),
+               work_arguments, queue);
   } else {
-    plain(ItemKind::tile);
-    plain(ItemKind::few);
+    for (const ItemKind kind : {ItemKind::tile, ItemKind::some, ItemKind::few}) plain(kind);
   }
   if (!work.direct()) merge_parts(work_arguments, args.dtype, queue);
 }
