@@ -21,6 +21,7 @@ struct KvView {
   void* v = nullptr;
   std::int64_t head_stride = 0;
   std::int64_t token_stride = 0;
+  std::int64_t tokens = 0;  // that there are of each head; 0: not known
 };
 
 struct AttentionArgs {

@@ -16,6 +16,10 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
                   cudaStream_t stream);
 // bf16 of head_dim 64, 80, 96 or 128, 16-byte aligned: items of up to tile_rows packed rows.
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
+// The same as attend_tiles on GPUs of compute capability 9.0, for heads of hopper_head_dim and a cache whose
+// number of tokens is known.
+constexpr int hopper_head_dim = 128;
+void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 // The same for items of up to some_rows, and of up to few_rows packed rows. longest: tokens of an item at
 // most.
 void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);

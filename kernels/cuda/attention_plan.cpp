@@ -7,8 +7,9 @@
 namespace hydrajob::cuda {
 namespace {
 
-// Blocks of a kind that a multiprocessor holds at once, by their shared memory and registers.
-constexpr std::int64_t blocks_at_once[item_kinds] = {2, 2, 3, 8};
+// Blocks of the kinds some, few and plain that a multiprocessor holds at once, by their shared memory and
+// registers.
+constexpr std::int64_t some_at_once = 2, few_at_once = 3, plain_at_once = 8;
 // A part shorter than this costs more to merge than its overlap gains.
 constexpr std::int64_t shortest_part = 256;
 constexpr std::int64_t part_granule = 64;  // keys that the kernels take at once
@@ -32,7 +33,7 @@ struct Range {
 
 class Divider {
  public:
-  Divider(const AttentionArgs& args, std::int32_t growth, int processors)
+  Divider(const AttentionArgs& args, std::int32_t growth, const Processors& processors)
       : args_(args), growth_(growth), processors_(processors), group_(args.n_heads / args.n_kv_heads) {}
 
   WorkList divide() {
@@ -124,7 +125,9 @@ class Divider {
   std::int64_t rounds(const std::vector<Range>& ranges, ItemKind kind, std::int64_t length) const {
     std::int64_t tokens = 0;  // of whole parts: short ones leave room for others
     for (const Range& range : ranges) tokens += std::max(range.kv_tokens, part_overhead);
-    const std::int64_t slots = processors_ * blocks_at_once[static_cast<int>(kind)];
+    const std::int64_t at_once[item_kinds] = {processors_.tiles_at_once, some_at_once, few_at_once,
+                                              plain_at_once};
+    const std::int64_t slots = processors_.count * at_once[static_cast<int>(kind)];
     const std::int64_t items = (tokens * args_.n_kv_heads + length - 1) / length;
     return (items + slots - 1) / slots;
   }
@@ -163,7 +166,7 @@ class Divider {
 
   const AttentionArgs& args_;
   std::int32_t growth_;
-  std::int64_t processors_;
+  Processors processors_;
   std::int64_t group_;
   std::vector<Range> ranges_[item_kinds];
   WorkList work_;
@@ -175,7 +178,7 @@ std::size_t bytes_of(std::int64_t elements, std::size_t element) {
 
 }  // namespace
 
-WorkList divide_work(const AttentionArgs& args, std::int32_t growth, int processors) {
+WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Processors& processors) {
   return Divider(args, growth, processors).divide();
 }
 

@@ -30,8 +30,14 @@ struct WorkList {
   bool direct = false;                                   // every row is in exactly one item
 };
 
-// `args` as in Kernels::plan_attention; `processors`: of the GPU.
-WorkList divide_work(const AttentionArgs& args, std::int32_t growth, int processors);
+// What of a GPU decides how work is best divided.
+struct Processors {
+  int count = 0;          // multiprocessors
+  int tiles_at_once = 2;  // blocks of the kind tile that one holds
+};
+
+// `args` as in Kernels::plan_attention.
+WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Processors& processors);
 
 class CudaAttentionPlan final : public AttentionPlan {
  public:

@@ -6,27 +6,13 @@
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
 #include "kernels/cuda/attention_warp.cuh"
+#include "kernels/cuda/packed_rows.cuh"
 
 namespace hydrajob::cuda {
 
 constexpr int tensor_warps = 4;
 constexpr int tensor_threads = tensor_warps * 32;
 constexpr int stage_keys = 64;
-
-// Query rows of one KV head's group are packed: packed row p is row p / group, head p % group of the group.
-struct PackedRows {
-  int group;
-  int count;  // n_rows * group
-
-  __device__ PackedRows(const WorkItem& item, const WorkArgs& args)
-      : group(args.n_heads / args.n_kv_heads), count(item.n_rows * group) {}
-  __device__ int row(int packed) const { return packed / group; }
-  __device__ int head(int packed) const { return static_cast<int>(blockIdx.y) * group + packed % group; }
-  // Keys that the packed row sees; none beyond the last.
-  __device__ int limit(int packed, const WorkItem& item, const WorkArgs& args) const {
-    return packed < count ? visible(item, args, row(packed)) : 0;
-  }
-};
 
 // (rows, stride) of shared memory from the packed query rows, zeros after the last. Asynchronous.
 template <int HEAD_DIM>

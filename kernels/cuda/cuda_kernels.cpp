@@ -24,6 +24,14 @@ bool is_aligned(const AttentionArgs& args) {
                   {args.q, args.out, args.kv.k, args.kv.v});
 }
 
+bool is_hopper() {
+  int device = 0, major = 0, minor = 0;
+  HJ_CUDA_CHECK(cudaGetDevice(&device));
+  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  return major == 9 && minor == 0 && HJ_CUDA_SM90A;
+}
+
 WorkArgs work_args(const AttentionArgs& args) {
   WorkArgs work{};
   work.q = args.q;
@@ -43,7 +51,7 @@ WorkArgs work_args(const AttentionArgs& args) {
 }  // namespace
 
 CudaKernels::CudaKernels(Device& device)
-    : device_(device), processors_(count_processors()), linear_(device) {}
+    : device_(device), processors_(count_processors()), has_hopper_(is_hopper()), linear_(device) {}
 
 std::unique_ptr<PackedWeight> CudaKernels::pack(const void* weight, WeightLayout layout, std::int64_t out,
                                                 std::int64_t in, std::int64_t, DType dtype) {
@@ -60,7 +68,12 @@ std::unique_ptr<AttentionPlan> CudaKernels::plan_attention(const AttentionArgs& 
     throw RunError(
         fmt::format("head_dim {}: the CUDA kernels take {} at most", args.head_dim, most_head_dim));
   }
-  return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors_), args.head_dim, device_);
+  const Processors processors{processors_, tiles_by_hopper(args) ? 1 : 2};
+  return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors), args.head_dim, device_);
+}
+
+bool CudaKernels::tiles_by_hopper(const AttentionArgs& args) const {
+  return has_hopper_ && args.head_dim == hopper_head_dim;
 }
 
 void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) {
@@ -73,7 +86,8 @@ void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args
   };
   plain(ItemKind::plain);
   if (is_aligned(args)) {
-    attend_tiles(work.items(ItemKind::tile), work.count(ItemKind::tile), work_arguments, queue);
+    (tiles_by_hopper(args) && args.kv.tokens > 0 ? attend_hopper : attend_tiles)(
+        work.items(ItemKind::tile), work.count(ItemKind::tile), work_arguments, queue);
     attend_some(work.items(ItemKind::some), work.count(ItemKind::some), work_arguments, queue);
     attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work.longest(ItemKind::few),
                work_arguments, queue);

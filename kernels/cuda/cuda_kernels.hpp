@@ -49,8 +49,11 @@ class CudaKernels final : public Kernels {
                 std::int64_t* slots, std::int32_t* own_length, std::int64_t rows, Stream& stream) override;
 
  private:
+  bool tiles_by_hopper(const AttentionArgs& args) const;
+
   Device& device_;
-  int processors_ = 0;  // multiprocessors of the GPU
+  int processors_ = 0;       // multiprocessors of the GPU
+  bool has_hopper_ = false;  // and this build its kernels
   Linear linear_;
 };
 

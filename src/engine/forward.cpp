@@ -29,7 +29,7 @@ KvView KvCache::layer(std::int64_t index) const {
   if (!buffer_) return {};
   const std::size_t half = static_cast<std::size_t>(n_kv_heads_ * tokens_ * head_dim_) * element_;
   auto* base = buffer_->as<std::byte>() + static_cast<std::size_t>(index) * 2 * half;
-  return {base, base + half, tokens_ * head_dim_, head_dim_};
+  return {base, base + half, tokens_ * head_dim_, head_dim_, tokens_};
 }
 
 void KvCache::copy(const CacheCopy& copy, Device& device) const {

@@ -105,6 +105,7 @@ class Attention final : public Workload {
     args_.kv.v = keep(random_buffer(args_.n_kv_heads * head_elements, args_.dtype)).data();
     args_.kv.head_stride = head_elements;
     args_.kv.token_stride = args_.head_dim;
+    args_.kv.tokens = layout_.cache_tokens;
     args_.q = keep(random_buffer(q_elements, args_.dtype)).data();
     args_.out = hold(static_cast<std::size_t>(q_elements) * size_of(args_.dtype)).data();
   }

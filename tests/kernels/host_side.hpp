@@ -171,7 +171,7 @@ class HostSide final : public Kernels {
       const std::int64_t elements = (heads - 1) * host.head_stride +
                                     std::max<std::int64_t>(tokens - 1, 0) * host.token_stride + head_dim;
       const std::int64_t n = tokens == 0 ? 0 : elements * bytes(dtype);
-      return {out_bytes(host.k, n), out_bytes(host.v, n), host.head_stride, host.token_stride};
+      return {out_bytes(host.k, n), out_bytes(host.v, n), host.head_stride, host.token_stride, tokens};
     }
 
    private:

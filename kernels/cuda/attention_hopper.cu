@@ -1,0 +1,333 @@
+// Work items of many query rows on Hopper: one warp copies keys and values in, two warpgroups multiply 64
+// packed rows each, the scores of one block while the values of the last are summed (FlashAttention-3, arXiv
+// 2407.08608).
+#include "device/cuda_stream.hpp"
+#include "kernels/cuda/attention_item.cuh"
+#include "kernels/cuda/attention_kernels.hpp"
+#include "kernels/cuda/attention_plan.hpp"
+#include "kernels/cuda/attention_warp.cuh"
+#include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/packed_rows.cuh"
+
+namespace hydrajob::cuda {
+namespace {
+
+constexpr int head_dim = hopper_head_dim;
+constexpr int group_threads = 128;
+constexpr int consumers = 2;
+constexpr int threads = (consumers + 1) * group_threads;
+constexpr int rows = 64;   // of a warpgroup
+constexpr int keys = 128;  // of a block of keys
+constexpr int stages = 2;
+constexpr int halves = head_dim / swizzled_columns;
+constexpr int block_elements = keys * head_dim;
+constexpr int half_elements = keys * swizzled_columns;
+static_assert(tile_rows == consumers * rows);
+
+struct Shared {
+  alignas(1024) __nv_bfloat16 q[consumers][halves][rows * swizzled_columns];
+  alignas(1024) __nv_bfloat16 k[stages][block_elements];  // each (halves, keys, 64), swizzled
+  alignas(1024) __nv_bfloat16 v[stages][block_elements];
+  std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
+};
+constexpr int shared_bytes = static_cast<int>(sizeof(Shared)) + 1024;  // to align the first
+
+// The ring's place of block i, and how often the ring was gone through before.
+__device__ int stage_of(int i) {
+  return i % stages;
+}
+__device__ int turn_of(int i) {
+  return i / stages % 2;
+}
+
+// --- the warp that copies ---
+
+__device__ void copy_block(__nv_bfloat16* target, const CUtensorMap& map, int first, std::uint64_t* there) {
+  barrier_expect(there, block_elements * static_cast<int>(sizeof(__nv_bfloat16)));
+#pragma unroll
+  for (int half = 0; half < halves; ++half) {
+    copy_box(target + half * half_elements, map, half * swizzled_columns, first, static_cast<int>(blockIdx.y),
+             there);
+  }
+}
+
+__device__ void copy_all(Shared& shared, const CUtensorMap& k_map, const CUtensorMap& v_map,
+                         const WorkItem& item, int blocks) {
+  for (int i = 0; i < blocks; ++i) {
+    const int stage = stage_of(i), first = static_cast<int>(item.kv_first) + i * keys;
+    if (i >= stages) barrier_wait(&shared.k_free[stage], turn_of(i - stages));
+    copy_block(shared.k[stage], k_map, first, &shared.k_there[stage]);
+    if (i >= stages) barrier_wait(&shared.v_free[stage], turn_of(i - stages));
+    copy_block(shared.v[stage], v_map, first, &shared.v_there[stage]);
+  }
+}
+
+// --- the warpgroups that multiply ---
+
+class Consumer {
+ public:
+  __device__ Consumer(Shared& shared, const WorkItem& item, const WorkArgs& args, int tokens)
+      : shared_(shared),
+        item_(item),
+        args_(args),
+        packed_(item, args),
+        tokens_(tokens),
+        scale_log2_(args.scale * 1.44269504f) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) limit_[half] = packed_.limit(row(half), item, args);
+  }
+
+  __device__ void load_queries() {
+    const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
+    constexpr int pieces = head_dim / 8;
+    for (int i = thread(); i < rows * pieces; i += group_threads) {
+      const int r = i / pieces, piece = i % pieces, p = group() * rows + r;
+      const bool there = p < packed_.count;
+      const std::int64_t from =
+          there ? (item_.row_begin + packed_.row(p)) * args_.n_heads + packed_.head(p) : 0;
+      __nv_bfloat16* half = shared_.q[group()][piece / 8];
+      copy_16(half + r * swizzled_columns + ((piece % 8) ^ (r % 8)) * 8, q + from * head_dim + piece * 8,
+              there);
+    }
+    commit_copies();
+    wait_copies<0>();
+    fence_stores();
+    meet();
+  }
+
+  __device__ void attend(int blocks) {
+    if (blocks == 0) return;
+    float scores[64];
+    std::uint32_t weights[keys / 16][4];
+    barrier_wait(&shared_.k_there[0], 0);
+    begin_scores(scores, 0);
+    products_wait<0>();
+    release(shared_.k_free[0]);
+    weigh(scores, 0);
+    pack(scores, weights);
+    for (int i = 1; i < blocks; ++i) {
+      barrier_wait(&shared_.k_there[stage_of(i)], turn_of(i));
+      begin_scores(scores, i);
+      take_values(i - 1);
+      begin_sums(weights, i - 1);
+      products_wait<1>();
+      release(shared_.k_free[stage_of(i)]);
+      float keep[2];
+      exponentiate(scores, i, keep);
+      products_wait<0>();
+      release(shared_.v_free[stage_of(i - 1)]);
+      rescale(keep);
+      pack(scores, weights);
+    }
+    take_values(blocks - 1);
+    begin_sums(weights, blocks - 1);
+    products_wait<0>();
+  }
+
+  __device__ void write() {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float sum = sum_[half];
+      sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+      sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+      if (row(half) >= packed_.count) continue;
+      const std::int64_t result = result_row(item_, args_, packed_.row(row(half)), packed_.head(row(half)));
+      const float share = sum > 0 ? 1.0f / sum : 0.0f;
+#pragma unroll
+      for (int d = 0; d < head_dim / 8; ++d) {
+        const float pair[2] = {out_[d * 4 + 2 * half] * share, out_[d * 4 + 2 * half + 1] * share};
+        write_out<__nv_bfloat16>(args_, result, d * 8 + lane() % 4 * 2, pair);
+      }
+      if (lane() % 4 == 0) write_sum(args_, result, maximum_[half] * args_.scale, sum);
+    }
+  }
+
+ private:
+  __device__ static int thread() {
+    return threadIdx.x % group_threads;
+  }
+  __device__ static int lane() {
+    return threadIdx.x % 32;
+  }
+  __device__ static int group() {
+    return threadIdx.x / group_threads - 1;
+  }
+  // The packed row of a thread's upper or lower half of its warp's 16.
+  __device__ static int row(int half) {
+    return group() * rows + thread() / 32 * 16 + half * 8 + lane() / 4;
+  }
+  // All threads of this warpgroup; barrier 0 is the block's.
+  __device__ void meet() const {
+    asm volatile("bar.sync %0, %1;\n" ::"r"(1 + group()), "n"(group_threads) : "memory");
+  }
+
+  __device__ void release(std::uint64_t& barrier) const {
+    if (thread() == 0) barrier_arrive(&barrier);
+  }
+
+  __device__ void begin_scores(float (&scores)[64], int i) {
+    const __nv_bfloat16* k = shared_.k[stage_of(i)];
+    products_begin();
+#pragma unroll
+    for (int d = 0; d < head_dim; d += 16) {
+      const int half = d / swizzled_columns, bytes = d % swizzled_columns * 2;
+      const std::uint64_t a = swizzled_matrix(shared_.q[group()][half], 16);
+      const std::uint64_t b = swizzled_matrix(k + half * half_elements, 16);
+      multiply_shared(scores, advanced(a, bytes), advanced(b, bytes), d > 0);
+    }
+    products_commit();
+  }
+
+  // The values of block i are there, and those after the item's last token, which are another's or nobody's,
+  // are zeros: no weight makes nothing of what is not a number. Both warpgroups write the same zeros.
+  __device__ void take_values(int i) {
+    barrier_wait(&shared_.v_there[stage_of(i)], turn_of(i));
+    const int there = tokens_ - i * keys;
+    if (there >= keys) return;
+    __nv_bfloat16* v = shared_.v[stage_of(i)];
+    constexpr int pieces = swizzled_columns / 8;
+    for (int j = thread(); j < (keys - there) * pieces * halves; j += group_threads) {
+      const int half = j / ((keys - there) * pieces), at = j % ((keys - there) * pieces);
+      *reinterpret_cast<uint4*>(v + half * half_elements + there * swizzled_columns + at * 8) = uint4{};
+    }
+    fence_stores();
+    meet();
+  }
+
+  __device__ void begin_sums(const std::uint32_t (&weights)[keys / 16][4], int i) {
+    const std::uint64_t v =
+        swizzled_matrix(shared_.v[stage_of(i)], half_elements * static_cast<int>(sizeof(__nv_bfloat16)));
+    products_begin();
+#pragma unroll
+    for (int n = 0; n < keys / 16; ++n) multiply_registers(out_, weights[n], advanced(v, n * 16 * 128));
+    products_commit();
+  }
+
+  // Scores of block i become weights; `keep`: what the sums so far are to be multiplied with.
+  __device__ void exponentiate(float (&scores)[64], int i, float (&keep)[2]) {
+    const int column = i * keys + lane() % 4 * 2;
+    if ((i + 1) * keys > min(limit_[0], limit_[1])) {
+#pragma unroll
+      for (int n = 0; n < 64; ++n) {
+        if (column + n / 4 * 8 + n % 2 >= limit_[n / 2 % 2]) scores[n] = -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float largest = maximum_[half];
+#pragma unroll
+      for (int n = 2 * half; n < 64; n += 4) largest = fmaxf(largest, fmaxf(scores[n], scores[n + 1]));
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+      const float origin = largest == -INFINITY ? 0.0f : largest * scale_log2_;
+      keep[half] = power_of_2(maximum_[half] * scale_log2_ - origin);
+      maximum_[half] = largest;
+      float added = 0;
+#pragma unroll
+      for (int n = 2 * half; n < 64; n += 4) {
+        scores[n] = power_of_2(scores[n] * scale_log2_ - origin);
+        scores[n + 1] = power_of_2(scores[n + 1] * scale_log2_ - origin);
+        added += scores[n] + scores[n + 1];
+      }
+      sum_[half] = sum_[half] * keep[half] + added;
+    }
+  }
+
+  __device__ void weigh(float (&scores)[64], int i) {
+    float keep[2];
+    exponentiate(scores, i, keep);
+  }
+
+  __device__ void rescale(const float (&keep)[2]) {
+#pragma unroll
+    for (int n = 0; n < 64; ++n) out_[n] *= keep[n / 2 % 2];
+  }
+
+  __device__ static void pack(const float (&scores)[64], std::uint32_t (&weights)[keys / 16][4]) {
+#pragma unroll
+    for (int n = 0; n < keys / 16; ++n) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) weights[n][j] = pack_bf16(scores[n * 8 + 2 * j], scores[n * 8 + 2 * j + 1]);
+    }
+  }
+
+  Shared& shared_;
+  const WorkItem& item_;
+  const WorkArgs& args_;
+  PackedRows packed_;
+  int tokens_;
+  float scale_log2_;
+  int limit_[2];
+  float out_[64] = {};  // not yet divided by the sum
+  float maximum_[2] = {-INFINITY, -INFINITY};
+  float sum_[2] = {};
+};
+
+__global__ __launch_bounds__(threads, 1) void attend(const WorkItem* items, WorkArgs args,
+                                                     const __grid_constant__ CUtensorMap k_map,
+                                                     const __grid_constant__ CUtensorMap v_map) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  extern __shared__ std::uint8_t raw[];
+  auto& shared = *reinterpret_cast<Shared*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
+  const WorkItem item = items[blockIdx.x];
+  const int tokens = visible(item, args, item.n_rows - 1);  // the last row sees most
+  const int blocks = (tokens + keys - 1) / keys;
+  if (threadIdx.x == 0) {
+    for (int stage = 0; stage < stages; ++stage) {
+      barrier_init(&shared.k_there[stage], 1);
+      barrier_init(&shared.v_there[stage], 1);
+      barrier_init(&shared.k_free[stage], consumers);
+      barrier_init(&shared.v_free[stage], consumers);
+    }
+    barriers_ready();
+  }
+  __syncthreads();
+  if (threadIdx.x < group_threads) {
+    give_registers<40>();
+    if (threadIdx.x == 0) copy_all(shared, k_map, v_map, item, blocks);
+  } else {
+    take_registers<232>();
+    Consumer consumer(shared, item, args, tokens);
+    consumer.load_queries();
+    consumer.attend(blocks);
+    consumer.write();
+  }
+#endif
+}
+
+// (n_kv_heads, tokens, head_dim) in boxes of 64 dimensions by `keys` tokens.
+CUtensorMap make_map(const void* data, const WorkArgs& args) {
+  static const auto encode = [] {
+    void* function = nullptr;
+    cudaDriverEntryPointQueryResult found{};
+    HJ_CUDA_CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
+                                                   cudaEnableDefault, &found));
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
+  }();
+  constexpr std::uint64_t element = sizeof(__nv_bfloat16);
+  const cuuint64_t sizes[] = {head_dim, static_cast<cuuint64_t>(args.kv.tokens),
+                              static_cast<cuuint64_t>(args.n_kv_heads)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(args.kv.token_stride) * element,
+                                static_cast<cuuint64_t>(args.kv.head_stride) * element};
+  const cuuint32_t box[] = {swizzled_columns, keys, 1}, steps[] = {1, 1, 1};
+  CUtensorMap map;
+  const CUresult status =
+      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides, box, steps,
+             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  check_cuda(status == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue, "cuTensorMapEncodeTiled");
+  return map;
+}
+
+}  // namespace
+
+void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+  if (n_items == 0) return;
+  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+  const dim3 grid(static_cast<unsigned>(n_items), static_cast<unsigned>(args.n_kv_heads));
+  attend<<<grid, threads, shared_bytes, stream>>>(items, args, make_map(args.kv.k, args),
+                                                  make_map(args.kv.v, args));
+  HJ_CUDA_CHECK(cudaGetLastError());
+}
+
+}  // namespace hydrajob::cuda
