@@ -72,6 +72,19 @@ std::unique_ptr<AttentionPlan> CudaKernels::plan_attention(const AttentionArgs& 
   return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors), args.head_dim, device_);
 }
 
+// Tiles wait for products, the items of few rows for memory: at the same time they take little more than the
+// longer of both alone.
+void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, bool by_hopper,
+                                         cudaStream_t queue) const {
+  const bool both = work.count(ItemKind::tile) > 0 && work.count(ItemKind::few) > 0;
+  const cudaStream_t beside = both ? side_.fork(queue) : queue;
+  (by_hopper ? attend_hopper : attend_tiles)(work.items(ItemKind::tile), work.count(ItemKind::tile), args,
+                                             queue);
+  attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
+  attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work.longest(ItemKind::few), args, beside);
+  if (both) side_.join(queue);
+}
+
 bool CudaKernels::tiles_by_hopper(const AttentionArgs& args) const {
   return has_hopper_ && args.head_dim == hopper_head_dim;
 }
@@ -86,11 +99,7 @@ void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args
   };
   plain(ItemKind::plain);
   if (is_aligned(args)) {
-    (tiles_by_hopper(args) && args.kv.tokens > 0 ? attend_hopper : attend_tiles)(
-        work.items(ItemKind::tile), work.count(ItemKind::tile), work_arguments, queue);
-    attend_some(work.items(ItemKind::some), work.count(ItemKind::some), work_arguments, queue);
-    attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work.longest(ItemKind::few),
-               work_arguments, queue);
+    attend_by_tensor_cores(work, work_arguments, tiles_by_hopper(args) && args.kv.tokens > 0, queue);
   } else {
     for (const ItemKind kind : {ItemKind::tile, ItemKind::some, ItemKind::few}) plain(kind);
   }

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernels/cuda/attention_plan.hpp"
 #include "kernels/cuda/linear.hpp"
+#include "kernels/cuda/side_stream.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hydrajob::cuda {
@@ -50,10 +52,13 @@ class CudaKernels final : public Kernels {
 
  private:
   bool tiles_by_hopper(const AttentionArgs& args) const;
+  void attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, bool by_hopper,
+                              cudaStream_t queue) const;
 
   Device& device_;
   int processors_ = 0;       // multiprocessors of the GPU
   bool has_hopper_ = false;  // and this build its kernels
+  SideStream side_;
   Linear linear_;
 };
 

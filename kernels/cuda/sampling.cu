@@ -112,8 +112,7 @@ __global__ void draw_in_rows(const float* logits, float temperature, std::uint64
       if (nucleus_key(logit) < smallest) continue;
       float value = logit;
       if (temperature > 0) {
-        const double u = uniform_open(words[static_cast<std::size_t>(j)]);
-        value = static_cast<float>(static_cast<double>(logit) / temperature - log(-log(u)));
+        value = logit / temperature - logf(-logf(uniform_open(words[static_cast<std::size_t>(j)])));
       }
       if (value > best.value) best = {value, static_cast<std::int32_t>(id)};
     }

@@ -64,7 +64,9 @@ TEST_P(AttentionTree, ManyRowsAStream) {
   for (int i = 0; i < 12; ++i) {
     TreeShape shape{.n_kv_heads = 1 + static_cast<std::int64_t>(random() % 3),
                     .group = 1 + static_cast<std::int64_t>(random() % 8),
-                    .head_dim = i % 2 == 0 ? 64 : 80,
+                    .head_dim = i % 3 == 0   ? 64
+                                : i % 3 == 1 ? 80
+                                             : 128,
                     .dtype = GetParam(),
                     .depth = static_cast<int>(random() % 4),
                     .fan_out = 2,
@@ -80,11 +82,11 @@ TEST_P(AttentionTree, LongPartsOfFewRowsAreCut) {
   for (int i = 0; i < 6; ++i) {
     TreeShape shape{.n_kv_heads = 1,
                     .group = 1 + static_cast<std::int64_t>(random() % 8),
-                    .head_dim = 64,
+                    .head_dim = i % 2 == 0 ? 64 : 128,
                     .dtype = GetParam(),
                     .depth = 2,
                     .fan_out = 1 + i % 2,
-                    .most_rows = 1 + 3 * (i % 3),
+                    .most_rows = 1 + 30 * (i % 3),
                     .lengths = {0, 1, 257, 511, 963, 1027}};
     check(shape, random(), {1, 2, 5});
     if (HasFailure()) return;
