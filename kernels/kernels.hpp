@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/dtype.hpp"
 #include "device/device.hpp"
@@ -71,6 +72,12 @@ class Kernels {
   // f32, or dtype.
   virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                       DType dtype, Stream& stream) = 0;
+
+  // Finds the fastest way of products of one shape, where the backend has several; it is kept. `weights`: of
+  // that shape, as many as are multiplied with one after another, so that none is in a cache. What y holds
+  // afterwards is undefined. Waits.
+  virtual void tune_linear(const void* /*x*/, std::span<const PackedWeight* const> /*weights*/, void* /*y*/,
+                           DType /*y_dtype*/, std::int64_t /*rows*/, DType /*dtype*/, Stream& /*stream*/) {}
 
   // --- attention ---
 

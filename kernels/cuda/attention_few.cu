@@ -1,139 +1,45 @@
-// Work items of few query rows, bound by reading keys and values: the warps of a block share the rows and
-// take a quarter of the keys each, merged at the end.
-#include "kernels/cuda/attention_plan.hpp"
+// Work items of few query rows, bound by reading keys and values: every warp walks.
+#include <algorithm>
+
 #include "kernels/cuda/attention_tensor.cuh"
+#include "kernels/cuda/attention_walk.cuh"
 
 namespace hydrajob::cuda {
 namespace {
 
-constexpr int warp_keys = stage_keys / tensor_warps;
-// Items up to here are read at once, by more blocks at a time: there is too little to stream.
-constexpr std::int64_t short_item = 3 * stage_keys;
-
-// Of each warp, in shared memory: rows relative to the warp's own maximum. ROWS: 16 or 32 packed query rows.
-template <int HEAD_DIM, int ROWS>
-struct WarpResults {
-  float maximum[tensor_warps][ROWS];  // scaled
-  float sum[tensor_warps][ROWS];
-  float out[tensor_warps][ROWS][HEAD_DIM];
-};
-
-template <int HEAD_DIM, int ROWS>
-__device__ void keep(WarpResults<HEAD_DIM, ROWS>& results,
-                     const WarpAttention<HEAD_DIM, ROWS / 16, warp_keys>& warp, int count, float scale) {
-  const int w = threadIdx.x / 32, lane = threadIdx.x % 32;
-#pragma unroll
-  for (int m = 0; m < ROWS / 16; ++m) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int row = m * 16 + half * 8 + lane / 4;
-      const float sum = warp.row_sum(m, half);
-      if (row >= count) continue;
-      if (lane % 4 == 0) {
-        results.maximum[w][row] = warp.maximum[m][half] * scale;
-        results.sum[w][row] = sum;
-      }
-#pragma unroll
-      for (int d = 0; d < HEAD_DIM / 8; ++d) {
-        results.out[w][row][d * 8 + lane % 4 * 2] = warp.out[m][d][2 * half];
-        results.out[w][row][d * 8 + lane % 4 * 2 + 1] = warp.out[m][d][2 * half + 1];
-      }
-    }
-  }
-}
-
-// Rows over the warps; two neighbouring elements a lane at a time.
-template <int HEAD_DIM, int ROWS>
-__device__ void write_merged(const WarpResults<HEAD_DIM, ROWS>& results, const PackedRows& packed,
-                             const WorkItem& item, const WorkArgs& args) {
-  const int lane = threadIdx.x % 32;
-  for (int p = threadIdx.x / 32; p < packed.count; p += tensor_warps) {
-    float maximum = -INFINITY, sum = 0, weight[tensor_warps];
-#pragma unroll
-    for (int w = 0; w < tensor_warps; ++w) maximum = fmaxf(maximum, results.maximum[w][p]);
-#pragma unroll
-    for (int w = 0; w < tensor_warps; ++w) {
-      weight[w] = results.sum[w][p] > 0 ? expf(results.maximum[w][p] - maximum) : 0.0f;
-      sum += weight[w] * results.sum[w][p];
-    }
-    const float share = sum > 0 ? 1.0f / sum : 0.0f;
-    const std::int64_t result = result_row(item, args, packed.row(p), packed.head(p));
-    for (int dim = lane * 2; dim < HEAD_DIM; dim += 64) {
-      float pair[2] = {};
-#pragma unroll
-      for (int w = 0; w < tensor_warps; ++w) {
-        pair[0] += weight[w] * share * results.out[w][p][dim];
-        pair[1] += weight[w] * share * results.out[w][p][dim + 1];
-      }
-      write_out<__nv_bfloat16>(args, result, dim, pair);
-    }
-    if (lane == 0) write_sum(args, result, maximum, sum);
-  }
-}
-
-template <int HEAD_DIM, int ROWS, int STAGES>
-__global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
+template <int HEAD_DIM>
+__global__ __launch_bounds__(most_walkers * 32) void attend(Walk walk, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
-  const WorkItem item = items[blockIdx.x];
-  const PackedRows packed(item, args);
-  const int warp_key = threadIdx.x / 32 * warp_keys, lane = threadIdx.x % 32;
-  const int tokens = visible(item, args, item.n_rows - 1);
-
-  __nv_bfloat16* queries = shared;
-  __nv_bfloat16* staged = shared + ROWS * shared_stride<HEAD_DIM>;
-  KvStages<HEAD_DIM, STAGES> kv(staged, item, args, tokens);
-  copy_queries<HEAD_DIM>(queries, ROWS, packed, item, args);
-  commit_copies();
-  kv.start();
-
-  int limit[ROWS / 16][2];
-#pragma unroll
-  for (int m = 0; m < ROWS / 16; ++m) {
-    limit[m][0] = packed.limit(m * 16 + lane / 4, item, args);
-    limit[m][1] = packed.limit(m * 16 + lane / 4 + 8, item, args);
-  }
-  WarpAttention<HEAD_DIM, ROWS / 16, warp_keys> warp;
-  for (int i = 0; i < kv.count(); ++i) {
-    kv.arrive(i);
-    const int first_key = i * stage_keys + warp_key;
-    if (first_key < tokens) {
-      warp.step(queries, kv.k(i) + warp_key * shared_stride<HEAD_DIM>,
-                kv.v(i) + warp_key * shared_stride<HEAD_DIM>, first_key, limit, args.scale * 1.44269504f);
-    }
-  }
-  wait_copies<0>();
-  __syncthreads();
-  auto& results = *reinterpret_cast<WarpResults<HEAD_DIM, ROWS>*>(staged);  // the stages are done with
-  keep(results, warp, packed.count, args.scale);
-  __syncthreads();
-  write_merged(results, packed, item, args);
+  const int warps = static_cast<int>(blockDim.x / 32), warp = static_cast<int>(threadIdx.x / 32);
+  Walker<HEAD_DIM>(walk, blockIdx.x * warps + warp, args,
+                   shared + warp * walk_stages * stage_elements<HEAD_DIM>)
+      .run();
 }
 
-template <int HEAD_DIM, int ROWS, int STAGES>
-void launch(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  constexpr int element = static_cast<int>(sizeof(__nv_bfloat16));
-  constexpr int staged = KvStages<HEAD_DIM, STAGES>::elements * element;
-  static_assert(staged >= static_cast<int>(sizeof(WarpResults<HEAD_DIM, ROWS>)));
-  constexpr int bytes = ROWS * shared_stride<HEAD_DIM> * element + staged;
-  launch_items(attend<HEAD_DIM, ROWS, STAGES>, items, n_items, args, bytes, stream);
+template <int HEAD_DIM>
+void launch(const WorkItem* items, std::int64_t n_items, const Processors& processors, const WorkArgs& args,
+            cudaStream_t stream) {
+  const int warps = std::min(most_walkers, processors.shared_of_block / walker_bytes<HEAD_DIM>);
+  const int bytes = warps * walker_bytes<HEAD_DIM>;
+  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend<HEAD_DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  int at_once = 0;
+  HJ_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&at_once, attend<HEAD_DIM>, warps * 32,
+                                                              static_cast<std::size_t>(bytes)));
+  const std::int64_t units = n_items * args.n_kv_heads;
+  const std::int64_t blocks =
+      std::min<std::int64_t>((units + warps - 1) / warps, std::int64_t{processors.count} * at_once);
+  attend<HEAD_DIM><<<static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32), bytes, stream>>>(
+      Walk{items, units, blocks * warps}, args);
+  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace
 
-void attend_few(const WorkItem* items, std::int64_t n_items, std::int64_t longest, const WorkArgs& args,
-                cudaStream_t stream) {
-  with_head_dim(args.head_dim, [&](auto head_dim) {
-    if (longest <= short_item) {
-      launch<head_dim, few_rows, 1>(items, n_items, args, stream);
-    } else {
-      launch<head_dim, few_rows, 2>(items, n_items, args, stream);
-    }
-  });
-}
-
-void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+void attend_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
+                const WorkArgs& args, cudaStream_t stream) {
+  if (n_items == 0) return;
   with_head_dim(args.head_dim,
-                [&](auto head_dim) { launch<head_dim, some_rows, 2>(items, n_items, args, stream); });
+                [&](auto head_dim) { launch<head_dim>(items, n_items, processors, args, stream); });
 }
 
 }  // namespace hydrajob::cuda

@@ -1,10 +1,14 @@
-// Work items of many query rows on Hopper: one warp copies keys and values in, two warpgroups multiply 64
-// packed rows each, the scores of one block while the values of the last are summed (FlashAttention-3, arXiv
-// 2407.08608).
+// Work items of many and of few query rows on Hopper, in one launch: some multiprocessors read the few rows'
+// keys and values, which is bound by memory, while the others multiply the many rows', and take over when the
+// reading is done. Of many rows, one warp copies keys and values in, two warpgroups multiply 64 packed rows
+// each, the scores of one block while the values of the last are summed (FlashAttention-3, arXiv 2407.08608).
+#include <algorithm>
+
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
 #include "kernels/cuda/attention_plan.hpp"
+#include "kernels/cuda/attention_walk.cuh"
 #include "kernels/cuda/attention_warp.cuh"
 #include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/packed_rows.cuh"
@@ -21,7 +25,6 @@ constexpr int keys = 128;  // of a block of keys
 constexpr int stages = 2;
 constexpr int halves = head_dim / swizzled_columns;
 constexpr int block_elements = keys * head_dim;
-constexpr int half_elements = keys * swizzled_columns;
 static_assert(tile_rows == consumers * rows);
 
 struct Shared {
@@ -30,7 +33,13 @@ struct Shared {
   alignas(1024) __nv_bfloat16 v[stages][block_elements];
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
 };
-constexpr int shared_bytes = static_cast<int>(sizeof(Shared)) + 1024;  // to align the first
+constexpr int tile_bytes = static_cast<int>(sizeof(Shared)) + 1024;  // to align the first
+constexpr int walk_bytes = most_walkers * walker_bytes<head_dim>;
+static_assert(threads == most_walkers * 32);
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+constexpr int half_elements = keys * swizzled_columns;
 
 // The ring's place of block i, and how often the ring was gone through before.
 __device__ int stage_of(int i) {
@@ -42,23 +51,23 @@ __device__ int turn_of(int i) {
 
 // --- the warp that copies ---
 
-__device__ void copy_block(__nv_bfloat16* target, const CUtensorMap& map, int first, std::uint64_t* there) {
+__device__ void copy_block(__nv_bfloat16* target, const CUtensorMap& map, int first, int kv_head,
+                           std::uint64_t* there) {
   barrier_expect(there, block_elements * static_cast<int>(sizeof(__nv_bfloat16)));
 #pragma unroll
   for (int half = 0; half < halves; ++half) {
-    copy_box(target + half * half_elements, map, half * swizzled_columns, first, static_cast<int>(blockIdx.y),
-             there);
+    copy_box(target + half * half_elements, map, half * swizzled_columns, first, kv_head, there);
   }
 }
 
 __device__ void copy_all(Shared& shared, const CUtensorMap& k_map, const CUtensorMap& v_map,
-                         const WorkItem& item, int blocks) {
+                         const WorkItem& item, int kv_head, int blocks) {
   for (int i = 0; i < blocks; ++i) {
     const int stage = stage_of(i), first = static_cast<int>(item.kv_first) + i * keys;
     if (i >= stages) barrier_wait(&shared.k_free[stage], turn_of(i - stages));
-    copy_block(shared.k[stage], k_map, first, &shared.k_there[stage]);
+    copy_block(shared.k[stage], k_map, first, kv_head, &shared.k_there[stage]);
     if (i >= stages) barrier_wait(&shared.v_free[stage], turn_of(i - stages));
-    copy_block(shared.v[stage], v_map, first, &shared.v_there[stage]);
+    copy_block(shared.v[stage], v_map, first, kv_head, &shared.v_there[stage]);
   }
 }
 
@@ -66,11 +75,11 @@ __device__ void copy_all(Shared& shared, const CUtensorMap& k_map, const CUtenso
 
 class Consumer {
  public:
-  __device__ Consumer(Shared& shared, const WorkItem& item, const WorkArgs& args, int tokens)
+  __device__ Consumer(Shared& shared, const WorkItem& item, int kv_head, const WorkArgs& args, int tokens)
       : shared_(shared),
         item_(item),
         args_(args),
-        packed_(item, args),
+        packed_(item, kv_head, args),
         tokens_(tokens),
         scale_log2_(args.scale * 1.44269504f) {
 #pragma unroll
@@ -263,13 +272,9 @@ class Consumer {
   float sum_[2] = {};
 };
 
-__global__ __launch_bounds__(threads, 1) void attend(const WorkItem* items, WorkArgs args,
-                                                     const __grid_constant__ CUtensorMap k_map,
-                                                     const __grid_constant__ CUtensorMap v_map) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-  extern __shared__ std::uint8_t raw[];
+__device__ void attend_tile(std::uint8_t* raw, const WorkItem& item, int kv_head, const WorkArgs& args,
+                            const CUtensorMap& k_map, const CUtensorMap& v_map) {
   auto& shared = *reinterpret_cast<Shared*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
-  const WorkItem item = items[blockIdx.x];
   const int tokens = visible(item, args, item.n_rows - 1);  // the last row sees most
   const int blocks = (tokens + keys - 1) / keys;
   if (threadIdx.x == 0) {
@@ -284,13 +289,35 @@ __global__ __launch_bounds__(threads, 1) void attend(const WorkItem* items, Work
   __syncthreads();
   if (threadIdx.x < group_threads) {
     give_registers<40>();
-    if (threadIdx.x == 0) copy_all(shared, k_map, v_map, item, blocks);
+    if (threadIdx.x == 0) copy_all(shared, k_map, v_map, item, kv_head, blocks);
   } else {
     take_registers<232>();
-    Consumer consumer(shared, item, args, tokens);
+    Consumer consumer(shared, item, kv_head, args, tokens);
     consumer.load_queries();
     consumer.attend(blocks);
     consumer.write();
+  }
+}
+
+#endif  // of sm_90a
+
+// The first blocks walk, `walking` of them; then each takes an item and a KV head. Blocks begin in their
+// order and fill a multiprocessor each.
+__global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, const WorkItem* items,
+                                                     unsigned n_items, WorkArgs args,
+                                                     const __grid_constant__ CUtensorMap k_map,
+                                                     const __grid_constant__ CUtensorMap v_map) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  extern __shared__ __align__(1024) std::uint8_t raw[];
+  const int block = static_cast<int>(blockIdx.x) - walking;
+  if (block >= 0) {
+    const unsigned index = static_cast<unsigned>(block);
+    attend_tile(raw, items[index % n_items], static_cast<int>(index / n_items), args, k_map, v_map);
+  } else {
+    const int warp = static_cast<int>(threadIdx.x / 32);
+    Walker<head_dim>(walk, blockIdx.x * most_walkers + warp, args,
+                     reinterpret_cast<__nv_bfloat16*>(raw + warp * walker_bytes<head_dim>))
+        .run();
   }
 #endif
 }
@@ -321,12 +348,18 @@ CUtensorMap make_map(const void* data, const WorkArgs& args) {
 
 }  // namespace
 
-void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  if (n_items == 0) return;
-  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-  const dim3 grid(static_cast<unsigned>(n_items), static_cast<unsigned>(args.n_kv_heads));
-  attend<<<grid, threads, shared_bytes, stream>>>(items, args, make_map(args.kv.k, args),
-                                                  make_map(args.kv.v, args));
+void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* few, std::int64_t n_few,
+                   int few_processors, const WorkArgs& args, cudaStream_t stream) {
+  const std::int64_t units = n_few * args.n_kv_heads;
+  const std::int64_t walking =
+      std::min<std::int64_t>((units + most_walkers - 1) / most_walkers, few_processors);
+  const std::int64_t blocks = walking + n_items * args.n_kv_heads;
+  if (blocks == 0) return;
+  const int bytes = walking > 0 ? std::max(tile_bytes, walk_bytes) : tile_bytes;
+  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  attend<<<static_cast<unsigned>(blocks), threads, bytes, stream>>>(
+      Walk{few, units, walking * most_walkers}, static_cast<int>(walking), items,
+      static_cast<unsigned>(n_items), args, make_map(args.kv.k, args), make_map(args.kv.v, args));
   HJ_CUDA_CHECK(cudaGetLastError());
 }
 

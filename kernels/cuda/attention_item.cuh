@@ -8,13 +8,18 @@
 
 namespace hydrajob::cuda {
 
-// Tokens of the item that its row may see: rows of a stream see own tokens up to themselves.
-__device__ inline std::int32_t visible(const WorkItem& item, const WorkArgs& args, std::int32_t row) {
+// Tokens from the item's first on that its row may see, however many the item has: rows of a stream see own
+// tokens up to themselves. May be negative.
+__device__ inline std::int32_t seen_from(const WorkItem& item, const WorkArgs& args, std::int32_t row) {
   if (item.stream < 0) return item.kv_tokens;
   const std::int64_t last = args.stream_row[item.stream + 1];
-  const std::int64_t seen =
-      args.own_length[item.stream] - (last - (item.row_begin + row)) + 1 - item.kv_begin;
-  return static_cast<std::int32_t>(max(std::int64_t{0}, min(seen, std::int64_t{item.kv_tokens})));
+  return static_cast<std::int32_t>(args.own_length[item.stream] - (last - (item.row_begin + row)) + 1 -
+                                   item.kv_begin);
+}
+
+// Tokens of the item that its row may see.
+__device__ inline std::int32_t visible(const WorkItem& item, const WorkArgs& args, std::int32_t row) {
+  return max(0, min(seen_from(item, args, row), item.kv_tokens));
 }
 
 // First element of the results of a row and head of the item: partial, or final where the item is all of it.

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include "base/dtype.hpp"
+#include "kernels/cuda/attention_plan.hpp"
 #include "kernels/cuda/attention_work.hpp"
 
 namespace hydrajob::cuda {
@@ -17,14 +18,15 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
 // bf16 of head_dim 64, 80, 96 or 128, 16-byte aligned: items of up to tile_rows packed rows.
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 // The same as attend_tiles on GPUs of compute capability 9.0, for heads of hopper_head_dim and a cache whose
-// number of tokens is known.
+// number of tokens is known; beside it the items `few` of up to few_rows packed rows, which few_processors of
+// the multiprocessors take first.
 constexpr int hopper_head_dim = 128;
-void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
-// The same for items of up to some_rows, and of up to few_rows packed rows. longest: tokens of an item at
-// most.
+void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* few, std::int64_t n_few,
+                   int few_processors, const WorkArgs& args, cudaStream_t stream);
+// The same as attend_tiles for items of up to some_rows, and of up to few_rows packed rows.
 void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
-void attend_few(const WorkItem* items, std::int64_t n_items, std::int64_t longest, const WorkArgs& args,
-                cudaStream_t stream);
+void attend_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
+                const WorkArgs& args, cudaStream_t stream);
 // Merges each row's partial results by their sums into out and lse; rows without any become 0 and
 // -inf.
 void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream);

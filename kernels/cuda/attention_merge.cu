@@ -10,76 +10,154 @@ namespace hydrajob::cuda {
 namespace {
 
 constexpr int warps = 4;
+// Neighbouring heads of a row that a warp merges: they are in the same parts, and their reads wait together.
+constexpr int merged_heads = 2;
 
-// A warp a row and head; N neighbouring elements a lane. Lanes look at a part each for its weight, then all
-// of them at the outputs of one part after another.
-template <class T, int N>
-__global__ void merge(WorkArgs args) {
-  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp_size;
-  if (index >= args.n_rows * args.n_heads) return;
-  const std::int64_t row = index / args.n_heads, head = index % args.n_heads;
-  const std::int64_t begin = args.row_parts_begin[row], end = args.row_parts_begin[row + 1];
-  const int lane = threadIdx.x % warp_size;
-  constexpr int most_packs = most_head_dim / (warp_size * N);  // of a lane
-  const auto larger = [](float a, float b) { return fmaxf(a, b); };
-  const auto plus = [](float a, float b) { return a + b; };
+// A part's weight for each head. A lane looks at a part each.
+struct Masses {
+  float maximum[merged_heads];  // of all parts so far, scaled
+  float sum[merged_heads];      // of this lane's parts, relative to it
+  float mass[merged_heads];     // of this lane's part of the last thirty-two
 
-  float maximum = -INFINITY;
-  for (std::int64_t i = begin + lane; i < end; i += warp_size) {
-    maximum = fmaxf(maximum, args.part_sum[2 * (args.row_parts[i] + head)]);
+  __device__ Masses() {
+#pragma unroll
+    for (int h = 0; h < merged_heads; ++h) {
+      maximum[h] = -INFINITY;
+      sum[h] = 0;
+    }
   }
-  maximum = reduce_warp(maximum, larger);
 
-  float sum = 0, merged[most_packs][N] = {};
-  for (std::int64_t first = begin; first < end; first += warp_size) {
-    const int count = static_cast<int>(min(end - first, std::int64_t{warp_size}));
-    const std::int64_t my_part = lane < count ? args.row_parts[first + lane] + head : 0;
-    const float of_part = lane < count ? args.part_sum[2 * my_part + 1] : 0.0f;
-    const float mass = of_part > 0 ? of_part * expf(args.part_sum[2 * my_part] - maximum) : 0.0f;
-    sum += mass;
-    for (int i = 0; i < count; ++i) {
-      const float weight = __shfl_sync(0xffffffffu, mass, i);
-      const std::int64_t part = __shfl_sync(0xffffffffu, my_part, i);
-      // Nothing is read of an empty part's output, which was not written.
-      if (weight == 0) continue;
+  // `part`: row of the lane's partial result for the first head, negative for none. keep: what was merged
+  // before is to be multiplied with.
+  __device__ void add(const WorkArgs& args, std::int64_t part, int heads, float (&keep)[merged_heads]) {
+    float2 found[merged_heads];
 #pragma unroll
-      for (int p = 0; p < most_packs; ++p) {
-        const int dim = (lane + p * warp_size) * N;
-        if (dim >= args.head_dim) continue;
-        float values[N];
-        load(args.part_out + part * args.head_dim + dim, values);
+    for (int h = 0; h < merged_heads; ++h) {
+      found[h] = part >= 0 && h < heads ? reinterpret_cast<const float2*>(args.part_sum)[part + h]
+                                        : float2{-INFINITY, 0};
+    }
 #pragma unroll
-        for (int j = 0; j < N; ++j) merged[p][j] += weight * values[j];
+    for (int h = 0; h < merged_heads; ++h) {
+      const float own = found[h].y > 0 ? found[h].x : -INFINITY;
+      const float larger = fmaxf(maximum[h], reduce_warp(own, [](float a, float b) { return fmaxf(a, b); }));
+      keep[h] = maximum[h] == -INFINITY ? 0.0f : expf(maximum[h] - larger);
+      mass[h] = found[h].y > 0 ? found[h].y * expf(found[h].x - larger) : 0.0f;
+      sum[h] = sum[h] * keep[h] + mass[h];
+      maximum[h] = larger;
+    }
+  }
+};
+
+// Two parts' outputs of this lane for each head: PACKS times N neighbouring elements.
+template <int N, int PACKS>
+struct Outputs {
+  float values[2][merged_heads][PACKS][N] = {};
+
+  // Of the parts that lanes `first` and `first` + 1 look at, of `count`.
+  __device__ void read(const WorkArgs& args, std::int64_t my_part, int first, int count, int heads) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const std::int64_t part = __shfl_sync(0xffffffffu, my_part, min(first + i, count - 1));
+#pragma unroll
+      for (int h = 0; h < merged_heads; ++h) {
+#pragma unroll
+        for (int p = 0; p < PACKS; ++p) {
+          const int dim = (static_cast<int>(threadIdx.x % warp_size) + p * warp_size) * N;
+          if (dim >= args.head_dim) continue;
+          load(args.part_out + (part + min(h, heads - 1)) * args.head_dim + dim, values[i][h][p]);
+        }
       }
     }
   }
-  sum = reduce_warp(sum, plus);
-  const float share = sum > 0 ? 1.0f / sum : 0.0f;
+};
+
+// A warp a row and merged_heads of its heads.
+template <class T, int N, int PACKS>
+__global__ void merge(WorkArgs args) {
+  const int groups = (args.n_heads + merged_heads - 1) / merged_heads, lane = threadIdx.x % warp_size;
+  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp_size;
+  if (index >= args.n_rows * groups) return;
+  const std::int64_t row = index / groups;
+  const int first_head = static_cast<int>(index % groups) * merged_heads;
+  const int heads = min(merged_heads, args.n_heads - first_head);
+  const std::int64_t begin = args.row_parts_begin[row], end = args.row_parts_begin[row + 1];
+
+  Masses masses;
+  float merged[merged_heads][PACKS][N] = {};
+  for (std::int64_t first = begin; first < end; first += warp_size) {
+    const int count = static_cast<int>(min(end - first, std::int64_t{warp_size}));
+    const std::int64_t my_part = lane < count ? args.row_parts[first + lane] + first_head : -1;
+    Outputs<N, PACKS> outputs;
+    outputs.read(args, my_part, 0, count, heads);  // on their way while the masses are
+    float keep[merged_heads];
+    masses.add(args, my_part, heads, keep);
 #pragma unroll
-  for (int p = 0; p < most_packs; ++p) {
-    const int dim = (lane + p * warp_size) * N;
-    if (dim >= args.head_dim) continue;
+    for (int h = 0; h < merged_heads; ++h) {
 #pragma unroll
-    for (int j = 0; j < N; ++j) merged[p][j] *= share;
-    store(static_cast<T*>(args.out) + index * args.head_dim + dim, merged[p]);
+      for (int p = 0; p < PACKS; ++p) {
+#pragma unroll
+        for (int j = 0; j < N; ++j) merged[h][p][j] *= keep[h];
+      }
+    }
+    for (int part = 0; part < count; part += 2) {
+      if (part > 0) outputs.read(args, my_part, part, count, heads);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+#pragma unroll
+        for (int h = 0; h < merged_heads; ++h) {
+          const float mass = __shfl_sync(0xffffffffu, masses.mass[h], min(part + i, warp_size - 1));
+          const float weight = part + i < count ? mass : 0.0f;
+#pragma unroll
+          for (int p = 0; p < PACKS; ++p) {
+#pragma unroll
+            for (int j = 0; j < N; ++j) merged[h][p][j] += weight * outputs.values[i][h][p][j];
+          }
+        }
+      }
+    }
   }
-  if (args.lse != nullptr && lane == 0) args.lse[index] = lse_of(maximum, sum);
+#pragma unroll
+  for (int h = 0; h < merged_heads; ++h) {
+    const float sum = reduce_warp(masses.sum[h], [](float a, float b) { return a + b; });
+    if (h >= heads) continue;
+    const float share = sum > 0 ? 1.0f / sum : 0.0f;
+    const std::int64_t result = row * args.n_heads + first_head + h;
+#pragma unroll
+    for (int p = 0; p < PACKS; ++p) {
+      const int dim = (lane + p * warp_size) * N;
+      if (dim >= args.head_dim) continue;
+#pragma unroll
+      for (int j = 0; j < N; ++j) merged[h][p][j] *= share;
+      store(static_cast<T*>(args.out) + result * args.head_dim + dim, merged[h][p]);
+    }
+    if (args.lse != nullptr && lane == 0) args.lse[result] = lse_of(masses.maximum[h], sum);
+  }
+}
+
+template <class T, int N>
+void launch(const WorkArgs& args, cudaStream_t stream) {
+  const std::int64_t units = args.n_rows * ((args.n_heads + merged_heads - 1) / merged_heads);
+  const auto blocks = static_cast<unsigned>((units + warps - 1) / warps);
+  constexpr int most_packs = most_head_dim / (warp_size * N), half = most_packs / 2;
+  if (args.head_dim <= half * warp_size * N) {
+    merge<T, N, half><<<blocks, warps * warp_size, 0, stream>>>(args);
+  } else {
+    merge<T, N, most_packs><<<blocks, warps * warp_size, 0, stream>>>(args);
+  }
+  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace
 
 void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream) {
-  const std::int64_t results = args.n_rows * args.n_heads;
-  if (results == 0) return;
+  if (args.n_rows == 0) return;
   with_element(dtype, [&]<class T>(T*) {
-    const auto blocks = static_cast<unsigned>((results + warps - 1) / warps);
     if (packs_of(4, sizeof(T), {args.head_dim}, {args.out})) {
-      merge<T, 4><<<blocks, warps * warp_size, 0, stream>>>(args);
+      launch<T, 4>(args, stream);
     } else {
-      merge<T, 1><<<blocks, warps * warp_size, 0, stream>>>(args);
+      launch<T, 1>(args, stream);
     }
   });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace hydrajob::cuda

@@ -7,15 +7,20 @@
 namespace hydrajob::cuda {
 namespace {
 
-// Blocks of the kinds some, few and plain that a multiprocessor holds at once, by their shared memory and
-// registers.
-constexpr std::int64_t some_at_once = 2, few_at_once = 3, plain_at_once = 8;
+// Blocks of the kinds some and plain, and warps of the kind few, that a multiprocessor holds at once, by
+// their shared memory and registers.
+constexpr std::int64_t some_at_once = 2, few_at_once = 12, plain_at_once = 8;
 // A part shorter than this costs more to merge than its overlap gains.
 constexpr std::int64_t shortest_part = 256;
 constexpr std::int64_t part_granule = 64;  // keys that the kernels take at once
 // What starting a part and merging it takes, as keys that could be read meanwhile.
-constexpr std::int64_t part_overhead = 96;
+constexpr std::int64_t part_overhead = 96, tile_overhead = 640;
 constexpr std::int64_t most_parts = 64;
+// Multiprocessors that read at the memory's whole rate.
+constexpr double reading_share = 0.5;
+// Time of a query row's products with a key and value, in that of reading them: 4 flops of each dimension at
+// 600 Tflop/s, 4 bytes of each at 4 TB/s (an H200).
+constexpr double tile_time = 4.0 / 600;
 
 bool has_tensor_kernels(const AttentionArgs& args) {
   const bool head_dim =
@@ -41,6 +46,7 @@ class Divider {
     for (std::int64_t i = 0; i < args_.n_segments; ++i) segment(i);
     for (int kind = 0; kind < item_kinds; ++kind) cut_parts(static_cast<ItemKind>(kind));
     place_parts();
+    share_processors();
     return std::move(work_);
   }
 
@@ -91,9 +97,13 @@ class Divider {
     std::stable_sort(ranges.begin(), ranges.end(),
                      [](const Range& a, const Range& b) { return a.kv_tokens > b.kv_tokens; });
     const std::int64_t length = part_length(kind);
-    for (const Range& range : ranges) {
-      for (std::int64_t begin = 0; begin < range.kv_tokens; begin += length) {
+    const std::int64_t longest = ranges.empty() ? 0 : ranges.front().kv_tokens;
+    // Rows that see the same tokens follow each other: what one item has read is still in the cache for the
+    // next.
+    for (std::int64_t begin = 0; begin < longest; begin += length) {
+      for (const Range& range : ranges) {
         const std::int64_t tokens = std::min(length, range.kv_tokens - begin);
+        if (tokens <= 0) break;
         work_.items[static_cast<int>(kind)].push_back(
             {range.kv_first + begin, range.row_begin, 0,
              static_cast<std::int32_t>(range.row_end - range.row_begin), range.stream,
@@ -111,7 +121,7 @@ class Divider {
     std::int64_t best = round_up(longest), best_cost = std::numeric_limits<std::int64_t>::max();
     for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
       const std::int64_t length = std::max(shortest_part, round_up((longest + parts - 1) / parts));
-      const std::int64_t cost = rounds(ranges, kind, length) * (std::min(length, longest) + part_overhead);
+      const std::int64_t cost = cost_of(kind, length, longest);
       if (cost < best_cost) {
         best = length;
         best_cost = cost;
@@ -121,15 +131,23 @@ class Divider {
     return best;
   }
 
-  // How often all processors are filled by parts of this length.
-  std::int64_t rounds(const std::vector<Range>& ranges, ItemKind kind, std::int64_t length) const {
+  // Of all ranges of the kind in parts of this length: keys that a processor takes until the end.
+  std::int64_t cost_of(ItemKind kind, std::int64_t length, std::int64_t longest) const {
     std::int64_t tokens = 0;  // of whole parts: short ones leave room for others
-    for (const Range& range : ranges) tokens += std::max(range.kv_tokens, part_overhead);
+    for (const Range& range : ranges_[static_cast<int>(kind)])
+      tokens += std::max(range.kv_tokens, part_overhead);
     const std::int64_t at_once[item_kinds] = {processors_.tiles_at_once, some_at_once, few_at_once,
                                               plain_at_once};
     const std::int64_t slots = processors_.count * at_once[static_cast<int>(kind)];
     const std::int64_t items = (tokens * args_.n_kv_heads + length - 1) / length;
-    return (items + slots - 1) / slots;
+    const std::int64_t overhead = kind == ItemKind::tile ? tile_overhead : part_overhead;
+    const std::int64_t part = std::min(length, longest) + overhead;
+    // Beside other work, processors come free one after another: there are no rounds, and at the end half a
+    // part is waited for.
+    if (kind == ItemKind::tile && processors_.mixed && !ranges_[static_cast<int>(ItemKind::few)].empty()) {
+      return items * part / slots + part / 2;
+    }
+    return (items + slots - 1) / slots * part;
   }
 
   static std::int64_t round_up(std::int64_t tokens) {
@@ -164,6 +182,19 @@ class Divider {
     }
   }
 
+  // Reading is as fast from half of the multiprocessors, so that the rest is free for products; where the
+  // products end before that, reading takes more.
+  void share_processors() {
+    double products = 0, reads = 0;  // in the time that the GPU takes for a token of one KV head
+    for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::tile)]) {
+      products += static_cast<double>(item.n_rows * group_) * item.kv_tokens * tile_time;
+    }
+    for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::few)]) reads += item.kv_tokens;
+    const double share =
+        products == 0 || !processors_.mixed ? 1 : std::max(1 - products / reads, reading_share);
+    work_.few_processors = static_cast<int>(share * processors_.count);
+  }
+
   const AttentionArgs& args_;
   std::int32_t growth_;
   Processors processors_;
@@ -183,7 +214,7 @@ WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Proce
 }
 
 CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
-    : parts_(work.parts), head_dim_(head_dim), direct_(work.direct) {
+    : parts_(work.parts), head_dim_(head_dim), direct_(work.direct), few_processors_(work.few_processors) {
   // One buffer, one copy: the items of each kind, then the rows' parts.
   std::vector<std::byte> host;
   const auto append = [&](const auto& values) {
@@ -196,9 +227,6 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
   for (int kind = 0; kind < item_kinds; ++kind) {
     at[kind] = append(work.items[kind]);
     counts_[kind] = static_cast<std::int64_t>(work.items[kind].size());
-    for (const WorkItem& item : work.items[kind]) {
-      longest_[kind] = std::max<std::int64_t>(longest_[kind], item.kv_tokens);
-    }
   }
   const std::size_t begins_at = append(work.row_parts_begin), parts_at = append(work.row_parts);
   buffer_ = device.allocate(std::max<std::size_t>(host.size(), 1));
@@ -212,14 +240,14 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
 }
 
 std::size_t CudaAttentionPlan::workspace_bytes() const {
-  return bytes_of(parts_ * (head_dim_ + 2), sizeof(float));
+  return bytes_of(sums_at() + parts_ * 2, sizeof(float));
 }
 
 void CudaAttentionPlan::complete(WorkArgs& args, void* workspace) const {
   args.row_parts_begin = row_parts_begin_;
   args.row_parts = row_parts_;
   args.part_out = direct_ ? nullptr : static_cast<float*>(workspace);
-  args.part_sum = direct_ ? nullptr : args.part_out + parts_ * head_dim_;
+  args.part_sum = direct_ ? nullptr : args.part_out + sums_at();
 }
 
 }  // namespace hydrajob::cuda

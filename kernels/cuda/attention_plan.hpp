@@ -21,19 +21,22 @@ enum class ItemKind {
 constexpr int item_kinds = 4;
 constexpr int tile_rows = 128;
 constexpr int some_rows = 32;
-constexpr int few_rows = 16;
+constexpr int few_rows = 8;
 
 struct WorkList {
   std::vector<WorkItem> items[item_kinds];
   std::vector<std::int64_t> row_parts_begin, row_parts;  // as in WorkArgs
   std::int64_t parts = 0;                                // rows of partial results
   bool direct = false;                                   // every row is in exactly one item
+  int few_processors = 0;                                // multiprocessors that the kind few takes
 };
 
 // What of a GPU decides how work is best divided.
 struct Processors {
-  int count = 0;          // multiprocessors
-  int tiles_at_once = 2;  // blocks of the kind tile that one holds
+  int count = 0;            // multiprocessors
+  int tiles_at_once = 2;    // blocks of the kind tile that one holds
+  int shared_of_block = 0;  // bytes of shared memory that a block may have
+  bool mixed = false;       // tiles and items of few rows share the multiprocessors
 };
 
 // `args` as in Kernels::plan_attention.
@@ -48,22 +51,25 @@ class CudaAttentionPlan final : public AttentionPlan {
   // The items of a kind, on the device.
   const WorkItem* items(ItemKind kind) const { return items_[static_cast<int>(kind)]; }
   std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
-  // Tokens of an item of the kind at most.
-  std::int64_t longest(ItemKind kind) const { return longest_[static_cast<int>(kind)]; }
+  // Multiprocessors that the kind few takes, so that both end together where there are tiles too.
+  int few_processors() const { return few_processors_; }
   // Fills what the plan knows; the partial results stand in `workspace`.
   void complete(WorkArgs& args, void* workspace) const;
   bool direct() const { return direct_; }
 
  private:
+  // Floats of the workspace before the parts' sums, which are read in pairs.
+  std::int64_t sums_at() const { return parts_ * head_dim_ + parts_ * head_dim_ % 2; }
+
   std::unique_ptr<Buffer> buffer_;
   const WorkItem* items_[item_kinds] = {};
   std::int64_t counts_[item_kinds] = {};
-  std::int64_t longest_[item_kinds] = {};
   const std::int64_t* row_parts_begin_ = nullptr;
   const std::int64_t* row_parts_ = nullptr;
   std::int64_t parts_ = 0;
   std::int64_t head_dim_ = 0;
   bool direct_ = false;
+  int few_processors_ = 0;
 };
 
 }  // namespace hydrajob::cuda

@@ -13,7 +13,7 @@ template <int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
   const WorkItem item = items[blockIdx.x];
-  const PackedRows packed(item, args);
+  const PackedRows packed(item, static_cast<int>(blockIdx.y), args);
   const int warp_row = threadIdx.x / 32 * warp_rows, lane = threadIdx.x % 32;
   const int tokens = visible(item, args, item.n_rows - 1);  // the last row sees most
   const float scale_log2 = args.scale * 1.44269504f;

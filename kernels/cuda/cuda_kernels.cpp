@@ -11,11 +11,11 @@
 namespace hydrajob::cuda {
 namespace {
 
-int count_processors() {
-  int device = 0, count = 0;
+int attribute(cudaDeviceAttr which) {
+  int device = 0, value = 0;
   HJ_CUDA_CHECK(cudaGetDevice(&device));
-  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
-  return count;
+  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device));
+  return value;
 }
 
 // The tensor cores' kernels move 16 bytes at once.
@@ -25,11 +25,8 @@ bool is_aligned(const AttentionArgs& args) {
 }
 
 bool is_hopper() {
-  int device = 0, major = 0, minor = 0;
-  HJ_CUDA_CHECK(cudaGetDevice(&device));
-  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-  HJ_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  return major == 9 && minor == 0 && HJ_CUDA_SM90A;
+  return attribute(cudaDevAttrComputeCapabilityMajor) == 9 &&
+         attribute(cudaDevAttrComputeCapabilityMinor) == 0 && HJ_CUDA_SM90A;
 }
 
 WorkArgs work_args(const AttentionArgs& args) {
@@ -51,7 +48,11 @@ WorkArgs work_args(const AttentionArgs& args) {
 }  // namespace
 
 CudaKernels::CudaKernels(Device& device)
-    : device_(device), processors_(count_processors()), has_hopper_(is_hopper()), linear_(device) {}
+    : device_(device),
+      processors_{attribute(cudaDevAttrMultiProcessorCount), 2,
+                  attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin), false},
+      has_hopper_(is_hopper()),
+      linear_(device) {}
 
 std::unique_ptr<PackedWeight> CudaKernels::pack(const void* weight, WeightLayout layout, std::int64_t out,
                                                 std::int64_t in, std::int64_t, DType dtype) {
@@ -63,26 +64,33 @@ void CudaKernels::linear(const void* x, const PackedWeight& weight, void* y, DTy
   linear_.run(x, static_cast<const CudaWeight&>(weight), y, y_dtype, rows, dtype, stream);
 }
 
+void CudaKernels::tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y,
+                              DType y_dtype, std::int64_t rows, DType dtype, Stream& stream) {
+  linear_.tune(x, weights, y, y_dtype, rows, dtype, stream);
+}
+
 std::unique_ptr<AttentionPlan> CudaKernels::plan_attention(const AttentionArgs& args, std::int32_t growth) {
   if (args.head_dim > most_head_dim) {
     throw RunError(
         fmt::format("head_dim {}: the CUDA kernels take {} at most", args.head_dim, most_head_dim));
   }
-  const Processors processors{processors_, tiles_by_hopper(args) ? 1 : 2};
+  Processors processors = processors_;
+  processors.mixed = tiles_by_hopper(args);
+  if (processors.mixed) processors.tiles_at_once = 1;
   return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors), args.head_dim, device_);
 }
 
-// Tiles wait for products, the items of few rows for memory: at the same time they take little more than the
-// longer of both alone.
 void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, bool by_hopper,
                                          cudaStream_t queue) const {
-  const bool both = work.count(ItemKind::tile) > 0 && work.count(ItemKind::few) > 0;
-  const cudaStream_t beside = both ? side_.fork(queue) : queue;
-  (by_hopper ? attend_hopper : attend_tiles)(work.items(ItemKind::tile), work.count(ItemKind::tile), args,
-                                             queue);
+  const WorkItem *tiles = work.items(ItemKind::tile), *few = work.items(ItemKind::few);
+  const std::int64_t n_tiles = work.count(ItemKind::tile), n_few = work.count(ItemKind::few);
   attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
-  attend_few(work.items(ItemKind::few), work.count(ItemKind::few), work.longest(ItemKind::few), args, beside);
-  if (both) side_.join(queue);
+  if (by_hopper && n_tiles > 0) {
+    attend_hopper(tiles, n_tiles, few, n_few, work.few_processors(), args, queue);
+  } else {
+    attend_tiles(tiles, n_tiles, args, queue);
+    attend_few(few, n_few, processors_, args, queue);
+  }
 }
 
 bool CudaKernels::tiles_by_hopper(const AttentionArgs& args) const {

@@ -8,7 +8,6 @@
 
 #include "kernels/cuda/attention_plan.hpp"
 #include "kernels/cuda/linear.hpp"
-#include "kernels/cuda/side_stream.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hydrajob::cuda {
@@ -26,6 +25,8 @@ class CudaKernels final : public Kernels {
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override;
   void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
               DType dtype, Stream& stream) override;
+  void tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
+                   std::int64_t rows, DType dtype, Stream& stream) override;
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
                       const float* cosine, const float* sine, void* q_out, const KvView& kv,
                       std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim,
@@ -56,9 +57,8 @@ class CudaKernels final : public Kernels {
                               cudaStream_t queue) const;
 
   Device& device_;
-  int processors_ = 0;       // multiprocessors of the GPU
-  bool has_hopper_ = false;  // and this build its kernels
-  SideStream side_;
+  Processors processors_;
+  bool has_hopper_ = false;  // has the GPU, and this build its kernels
   Linear linear_;
 };
 

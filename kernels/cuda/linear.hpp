@@ -1,11 +1,12 @@
 // Matrix products through cuBLASLt: one algorithm a shape, chosen by the library's heuristics at its first
-// use and kept.
+// use and kept, or the fastest of their proposals where the shape was tuned.
 #pragma once
 
 #include <cstdint>
 #include <cublasLt.h>
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
 
 #include "device/device.hpp"
@@ -40,6 +41,11 @@ class Linear {
   // y (rows, out) = x (rows, in) times the weight. Nothing is allocated on the device: graphs may hold it.
   void run(const void* x, const CudaWeight& weight, void* y, DType y_dtype, std::int64_t rows, DType dtype,
            Stream& stream);
+  // Times what the heuristics propose for such products and keeps the fastest, as Kernels::tune_linear says.
+  // Products of few rows are bound by reading the weight, which the proposals do alike: they are left as they
+  // are, and so is what was tuned before.
+  void tune(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
+            std::int64_t rows, DType dtype, Stream& stream);
 
  private:
   class Product;

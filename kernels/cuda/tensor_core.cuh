@@ -15,6 +15,16 @@ __device__ inline void copy_16(void* target, const void* source, bool there) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(target)), "l"(source),
                "r"(there ? 16 : 0));
 }
+// What is read once: it leaves the cache before what is read again.
+__device__ inline std::uint64_t read_once_policy() {
+  std::uint64_t policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;\n" : "=l"(policy));
+  return policy;
+}
+__device__ inline void copy_16(std::uint32_t shared_target, const void* source, std::uint64_t policy) {
+  asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;\n" ::"r"(shared_target),
+               "l"(source), "l"(policy));
+}
 __device__ inline void commit_copies() {
   asm volatile("cp.async.commit_group;\n" ::);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -56,6 +57,7 @@ class Engine::Impl {
     state.attends = options.mode != Mode::noattention;
     plan(state);
     allocate(state, options.sampling);
+    tune(state);
     state_.emplace(std::move(state));
     reset();
     if (options.record_decode) record();
@@ -219,6 +221,12 @@ class Engine::Impl {
     state.bytes += state.cache->bytes() + state.prefill_rows->bytes() + state.rows->bytes() +
                    state.step->bytes() + state.history->bytes() + state.forward->bytes() +
                    state.sampler->bytes();
+  }
+
+  void tune(const State& state) const {
+    std::set<std::int64_t> rows{state.layout.decode.n_rows()};
+    for (const Pass& pass : state.layout.prefill) rows.insert(pass.n_rows());
+    for (const std::int64_t n : rows) state.forward->tune(n);
   }
 
   // The step runs once while it is recorded: what it changed is set back.

@@ -57,6 +57,8 @@ class Forward {
  public:
   Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits);
 
+  // Lets the backend find the fastest products of so many rows, before anything is computed.
+  void tune(std::int64_t rows);
   // Computes the rows of a pass; k and v go to the cache. The residual stream stays for the functions below.
   void run(const DevicePass& pass, const KvCache& cache);
   // Keeps the pass's wanted rows for logits().

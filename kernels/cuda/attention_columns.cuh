@@ -1,0 +1,148 @@
+// Attention of one warp on the tensor cores for up to eight query rows: keys and values are the left operands
+// and the queries the columns, so that a single row costs half the products of a tile of sixteen.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include "kernels/cuda/attention_warp.cuh"
+
+namespace hydrajob::cuda {
+
+constexpr int columns = 8;
+constexpr int column_keys = 16;  // a step
+
+// Transposes an 8x8 matrix of 16-bit elements held as an operand of mma is.
+__device__ inline std::uint32_t transpose_matrix(std::uint32_t a) {
+  std::uint32_t b;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;\n" : "=r"(b) : "r"(a));
+  return b;
+}
+
+// A query of each column: of column lane / 4 a thread holds, of every eight dimensions, the two from
+// lane % 4 * 2 on.
+template <int HEAD_DIM>
+struct ColumnQueries {
+  std::uint32_t pairs[HEAD_DIM / 8];
+
+  // q: (head_dim) of this thread's column, null for none: zeros.
+  __device__ void load(const __nv_bfloat16* q) {
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 8; ++d) {
+      pairs[d] = q == nullptr ? 0u : *reinterpret_cast<const std::uint32_t*>(q + d * 8 + threadIdx.x % 4 * 2);
+    }
+  }
+};
+
+// Of the eight columns a thread holds the two from lane % 4 * 2 on; of each sixteen keys or dimensions
+// lane / 4 and lane / 4 + 8.
+template <int HEAD_DIM>
+class ColumnAttention {
+ public:
+  __device__ void begin() {
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 16; ++d) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out_[d][i] = 0;
+    }
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+      maximum_[c] = -INFINITY;
+      sum_[c] = 0;
+    }
+  }
+
+  // k, v: (column_keys, shared_stride) in shared memory, zeros where there is no key. Key i is seen by
+  // columns whose limit is above first_key + i. scale_log2: of the scores, times log2 e.
+  __device__ void step(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k, const __nv_bfloat16* v,
+                       int first_key, const int (&limit)[2], float scale_log2) {
+    float scores[4];
+    multiply_keys(queries, k, scores);
+    const int key = first_key + lane() / 4;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (key + i / 2 * 8 >= limit[i % 2]) scores[i] = -INFINITY;
+    }
+    exponentiate(scores, scale_log2);
+    multiply_values(v, scores);
+  }
+
+  __device__ float maximum(int c) const {
+    return maximum_[c];
+  }  // before scaling
+  // Of the whole column, in each of its eight threads.
+  __device__ float column_sum(int c) const {
+    return over_keys(sum_[c], [](float a, float b) { return a + b; });
+  }
+  // Dimension d * 16 + lane / 4 + i * 8 of this thread's column c, not yet divided by the sum.
+  __device__ float out(int d, int i, int c) const {
+    return out_[d][2 * i + c];
+  }
+
+ private:
+  static constexpr int stride = shared_stride<HEAD_DIM>;
+
+  __device__ static int lane() {
+    return threadIdx.x % 32;
+  }
+
+  template <class Op>
+  __device__ static float over_keys(float x, Op op) {
+#pragma unroll
+    for (int offset = 4; offset < 32; offset *= 2) x = op(x, __shfl_xor_sync(0xffffffffu, x, offset));
+    return x;
+  }
+
+  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k,
+                                       float (&scores)[4]) {
+    const __nv_bfloat16* k_row = k + lane() % 16 * stride + lane() / 16 * 8;
+    float halves[2][4] = {};  // two chains of products, each half as long
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 16; ++d) {
+      std::uint32_t a[4];
+      load_matrices(a, k_row + d * 16);
+      multiply(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) scores[i] = halves[0][i] + halves[1][i];
+  }
+
+  __device__ void exponentiate(float (&scores)[4], float scale_log2) {
+    float keep[2];
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+      const float largest = fmaxf(maximum_[c], over_keys(fmaxf(scores[c], scores[c + 2]),
+                                                         [](float a, float b) { return fmaxf(a, b); }));
+      const float origin = largest == -INFINITY ? 0.0f : largest * scale_log2;
+      keep[c] = power_of_2(maximum_[c] * scale_log2 - origin);
+      maximum_[c] = largest;
+      scores[c] = power_of_2(scores[c] * scale_log2 - origin);
+      scores[c + 2] = power_of_2(scores[c + 2] * scale_log2 - origin);
+      sum_[c] = sum_[c] * keep[c] + scores[c] + scores[c + 2];
+    }
+    // Often no column's maximum has changed.
+    if (!__any_sync(0xffffffffu, keep[0] != 1.0f || keep[1] != 1.0f)) return;
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 16; ++d) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out_[d][i] *= keep[i % 2];
+    }
+  }
+
+  __device__ void multiply_values(const __nv_bfloat16* v, const float (&weights)[4]) {
+    const std::uint32_t b0 = transpose_matrix(pack_bf16(weights[0], weights[1]));
+    const std::uint32_t b1 = transpose_matrix(pack_bf16(weights[2], weights[3]));
+    const __nv_bfloat16* v_row = v + (lane() % 8 + lane() / 16 * 8) * stride + lane() / 8 % 2 * 8;
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 16; ++d) {
+      std::uint32_t a[4];
+      load_matrices_transposed(a, v_row + d * 16);
+      multiply(out_[d], a, b0, b1);
+    }
+  }
+
+  float out_[HEAD_DIM / 16][4];
+  float maximum_[2];
+  float sum_[2];  // of this thread's keys
+};
+
+}  // namespace hydrajob::cuda
