@@ -108,6 +108,23 @@ class Nodes(CommandLine):
         self.assertFalse((self.folder / "results.h5").exists())
 
 
+class WrongFiles(CommandLine):
+    def test_a_store_that_is_a_pipe_is_refused_and_leaves_nothing(self):
+        os.mkfifo(self.folder / "pipe")
+        for command in (["small.yaml", "--store", "pipe"], ["store", "ls", "pipe"], ["store", "verify", "pipe"],
+                        ["store", "merge", "pipe", "-o", "new.h5"]):
+            with self.subTest(command):
+                self.expect(self.run_command(HYDRAJOB, *command), 3, "pipe: is a pipe, expected a file")
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["pipe", "small.yaml"])
+
+    def test_a_model_file_replaces_files_only(self):
+        os.mkfifo(self.folder / "pipe")
+        model = str(Path(SOURCE) / "configs/models/tiny.yaml")
+        self.expect(self.run_command(HYDRAJOB, "make-model", model, "-o", "pipe"), 2,
+                    "error: pipe: is a pipe, expected a file")
+        self.assertTrue((self.folder / "pipe").is_fifo())
+
+
 class Help(CommandLine):
     """Every command answers --help, and the documentation has the options that it lists."""
 
