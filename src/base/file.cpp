@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <system_error>
 #include <unistd.h>
@@ -62,6 +63,14 @@ bool is_there(const std::filesystem::path& path) {
   const bool there = std::filesystem::exists(path, error);
   if (error) throw StoreError(path.string() + ": cannot be read: " + error.message());
   return there;
+}
+
+void flush_output() {
+  errno = 0;
+  const bool printed = static_cast<bool>(std::cout.flush());
+  if (std::fflush(stdout) == 0 && printed && !std::ferror(stdout)) return;
+  throw StoreError(std::string("standard output cannot be written: ") +
+                   (errno != 0 ? std::strerror(errno) : "part of it is lost"));
 }
 
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target) {

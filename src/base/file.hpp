@@ -17,6 +17,10 @@ std::string other_than_file(const std::filesystem::path& path);
 // Whether something stands there. Throws StoreError with the system's reason where that cannot be told.
 bool is_there(const std::filesystem::path& path);
 
+// Writes out what std::cout and stdio hold of standard output. Throws StoreError where not all of it could be
+// written, to a full disk say.
+void flush_output();
+
 // fsync of a closed file, then rename, then fsync of the folder: after it returns, `target` is the whole new
 // file even if the machine loses power. Throws StoreError.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target);

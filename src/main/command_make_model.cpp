@@ -9,6 +9,7 @@
 
 #include "base/dtype.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/threads.hpp"
@@ -61,6 +62,7 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
   const po::variables_map values = parse(arguments, visible);
   if (values.count("help") > 0) {
     std::cout << visible;
+    flush_output();
     return ExitCode::ok;
   }
   if (values.count("architecture") == 0)

@@ -108,6 +108,34 @@ class Nodes(CommandLine):
         self.assertFalse((self.folder / "results.h5").exists())
 
 
+class Output(CommandLine):
+    """What cannot be written to standard output is an error, of every command that prints its result there."""
+
+    def expect_noticed(self, *arguments):
+        with self.subTest(arguments), open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([HYDRAJOB, *arguments], cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=120, check=False)
+            self.assertEqual((done.returncode, done.stderr.splitlines()[-1:]),
+                             (3, ["error: standard output cannot be written: No space left on device"]))
+
+    def test_of_a_sweep_that_is_only_shown(self):
+        self.expect_noticed("small.yaml", "--list")
+        self.expect_noticed("small.yaml", "--dry-run")
+        self.expect_noticed("--help")
+        self.expect_noticed("--version")
+
+    def test_of_the_commands_on_a_store(self):
+        self.assertEqual(self.run_command(HYDRAJOB, "small.yaml"), 0, self.output)
+        self.assertEqual(self.run_command(HYDRAJOB, "store", "ls", "results.h5"), 0, self.output)
+        run = self.output.splitlines()[1].split()[0]
+        self.expect_noticed("store", "ls", "results.h5")
+        self.expect_noticed("store", "show", "results.h5", run)
+        self.expect_noticed("store", "export", "results.h5")
+        self.expect_noticed("store", "export", "results.h5", "--format", "jsonl", "--samples")
+        self.expect_noticed("store", "verify", "results.h5")
+        self.expect_noticed("store", "--help")
+
+
 class WrongFiles(CommandLine):
     def test_a_store_that_is_a_pipe_is_refused_and_leaves_nothing(self):
         os.mkfifo(self.folder / "pipe")
