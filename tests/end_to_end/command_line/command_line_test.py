@@ -153,6 +153,19 @@ class WrongFiles(CommandLine):
         self.assertTrue((self.folder / "pipe").is_fifo())
 
 
+class Skipped(CommandLine):
+    def test_the_reasons_are_said_once_each_with_their_runs(self):
+        for _ in range(2):  # also of those that the store knows
+            code = self.run_command(HYDRAJOB, "small.yaml", "--set", "mode=[vllm,paged]", "--set", "n_kv_heads=2")
+            self.expect(code, 0, "warning: 2 runs skipped: no such engine yet")
+
+    def test_most_of_many_reasons(self):
+        lengths = ",".join(str(2**26 * n) for n in range(16, 31))  # keys and values of 1.3 TiB and more
+        self.assertEqual(self.run_command(HYDRAJOB, "small.yaml", "--set", f"prefix=[{lengths}]", "--set", "batch=16777216"), 0)
+        self.assertEqual(self.output.count("warning: 1 run skipped: needs "), 10, self.output)
+        self.assertEqual(self.output.count("warning: 5 more runs skipped, for 5 other reasons: "), 1, self.output)
+
+
 class Help(CommandLine):
     """Every command answers --help, and the documentation has the options that it lists."""
 
