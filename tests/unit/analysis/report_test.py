@@ -4,6 +4,7 @@ import base64
 import contextlib
 import html.parser
 import io
+import os
 import re
 import subprocess
 import unittest
@@ -115,8 +116,8 @@ class Report(StoreTest):
     def test_output_that_cannot_be_written_is_an_error(self):
         path = self.store([generate_run("noshared", 4, 128, 1.0, 0.1)])  # short: it fails at the end
         with open("/dev/full", "w", encoding="utf-8") as full:
-            run = subprocess.run([LAUNCHER, path, "--table"], stdout=full, stderr=subprocess.PIPE, text=True,
-                                 check=False)
+            run = subprocess.run([LAUNCHER, path, "--table"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                 env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"})
 
         self.assertEqual((run.returncode, run.stderr), (3, "hydrajob-report: standard output: No space left on device\n"))
 
