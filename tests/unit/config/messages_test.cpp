@@ -90,7 +90,9 @@ const Case structure[] = {
     {"zip: {workload: [attention]}\n", "a.yaml:1:7: workload cannot stand in zip"},
     {"prefix: 4\ntree: 1x4\n", "a.yaml:2:7: prefix and tree: give one of them"},
     {"exclude: {btach: 1}\n", "a.yaml:1:11: unknown parameter 'btach': did you mean 'batch'?"},
-    {"exclude: {batch: '> x'}\n", "a.yaml:1:18: batch: 'x': expected a whole number, from -inf to inf"},
+    {"exclude: {batch: '> x'}\n", "a.yaml:1:18: batch: 'x': expected a whole number"},
+    {"exclude: {batch: '=> 4'}\n",
+     "a.yaml:1:18: '=>' is no comparison: expected one of =, !=, <, <=, >, >="},
     {"exclude: {mode: '> paged'}\n", "a.yaml:1:17: mode has no order: expected = or !=, not >"},
     {"exclude: {mode: pagd}\n",
      "a.yaml:1:17: mode: 'pagd': expected one of hydragen, noshared, paged, noattention, auto, vllm, "
