@@ -166,6 +166,12 @@ class Skipped(CommandLine):
         self.assertEqual(self.output.count("warning: 5 more runs skipped, for 5 other reasons: "), 1, self.output)
 
 
+class Threads(CommandLine):
+    def test_too_many_are_refused_by_all_ranks_at_once(self):
+        self.expect(self.on_two_ranks("small.yaml", "--threads", "100000"), 2, "error: --threads 100000: expected 1 to 1024")
+        self.assertFalse((self.folder / "results.h5").exists())
+
+
 class Help(CommandLine):
     """Every command answers --help, and the documentation has the options that it lists."""
 
