@@ -23,10 +23,13 @@ def main(arguments=None):
         sections = make_sections(store.runs)
         page = None if options.table else write_report(store, sections, options.output)
         print_tables(store, sections)
+        for line in store.repeated:
+            print(f"hydrajob-report: {line}", file=sys.stderr)
         for line in store.waiting:
             print(f"hydrajob-report: not in the report: {line}", file=sys.stderr)
         if page:
             print(f"\nReport: {page}")
+        sys.stdout.flush()
     except StoreError as error:
         print(f"hydrajob-report: {error}", file=sys.stderr)
         return EXIT_STORE
@@ -34,7 +37,9 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        print(f"hydrajob-report: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"hydrajob-report: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        if error.filename is None:  # or Python would try once more, and say so
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_STORE
     return EXIT_OK
 

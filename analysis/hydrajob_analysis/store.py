@@ -13,17 +13,25 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from .digest import check_digest
 from .schema import FORMAT, RUN_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, STATUSES, StoreError
 
 
 def load(paths):
-    """Reads one store (a path) or several (an iterable of paths) into one Store. Throws StoreError."""
+    """Reads one store (a path) or several (an iterable of paths) into one Store; one that is named twice, or its copy,
+    once. Throws StoreError."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
-    files = [_StoreFile(path) for path in paths]
+    files, repeated = [], []
+    for file in map(_StoreFile, paths):
+        first = next((other for other in files if file.same_as(other)), None)
+        if first is None:
+            files.append(file)
+        else:
+            repeated.append(f"{file.path}: the same store as {first.path}, taken once")
     if not files:
         raise StoreError("no store was named")
-    return Store(files)
+    return Store(files, repeated)
 
 
 class Store:
@@ -38,12 +46,14 @@ class Store:
     configs       one row a configuration: store, text
 
     waiting       a line for each store whose sweep is under way or was interrupted: what is not in the file yet
+    repeated      a line for each store that was named again and is not in the tables again
 
     `runs.environment` and `runs.config` are indices into `environments` and `configs`.
     """
 
-    def __init__(self, files):
+    def __init__(self, files, repeated=()):
         self._files = files
+        self.repeated = list(repeated)
         self.paths = [file.path for file in files]
         self.waiting = [line for line in (file.waiting() for file in files) if line]
         self.environments = _concatenate([file.texts("environments") for file in files])
@@ -92,10 +102,19 @@ class _StoreFile:
 
     def __init__(self, path):
         self.path = os.fspath(path)
+        self._digest = None
+        if os.path.exists(self.path):
+            if not os.path.isfile(self.path):
+                raise StoreError(f"{self.path}: is no regular file, expected a store")
+            self._digest = check_digest(self.path)
         with self._open() as file:
             _check_format(file, self.path)
             self._n_runs = self._length(file, "runs", "run")
             self._n_texts = {group: self._length(file, group, "text") for group in ("environments", "configs")}
+
+    def same_as(self, other):
+        same_content = self._digest is not None and self._digest == other._digest
+        return same_content or os.path.samefile(self.path, other.path)
 
     def run_count(self):
         return self._n_runs

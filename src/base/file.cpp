@@ -5,7 +5,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iostream>
 #include <iterator>
+#include <system_error>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -36,6 +38,39 @@ std::string read_file(const std::filesystem::path& path) {
   std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (in.bad()) throw UsageError(path.string() + ": reading it failed");
   return text;
+}
+
+std::string other_than_file(const std::filesystem::path& path) {
+  using std::filesystem::file_type;
+  std::error_code error;
+  switch (std::filesystem::status(path, error).type()) {
+    case file_type::directory:
+      return "a folder";
+    case file_type::block:
+    case file_type::character:
+      return "a device";
+    case file_type::fifo:
+      return "a pipe";
+    case file_type::socket:
+      return "a socket";
+    default:
+      return {};
+  }
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(path, error);
+  if (error) throw StoreError(path.string() + ": cannot be read: " + error.message());
+  return there;
+}
+
+void flush_output() {
+  errno = 0;
+  const bool printed = static_cast<bool>(std::cout.flush());
+  if (std::fflush(stdout) == 0 && printed && !std::ferror(stdout)) return;
+  throw StoreError(std::string("standard output cannot be written: ") +
+                   (errno != 0 ? std::strerror(errno) : "part of it is lost"));
 }
 
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& target) {

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 #include <sched.h>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "device/cpu_info.hpp"
 #include "device/cpu_quota.hpp"
 
@@ -35,12 +38,15 @@ bool overlap(const std::string& a, const std::string& b) {
   return false;
 }
 
+constexpr const char* omp_variable = "OMP_NUM_THREADS";
+
 // The first number of OMP_NUM_THREADS ("4" or "4,2"), 0 when unset or no number.
 int asked_by_environment() {
-  const char* text = std::getenv("OMP_NUM_THREADS");
+  const char* text = std::getenv(omp_variable);
   int threads = 0;
-  if (text) std::from_chars(text, text + std::string_view(text).size(), threads);
-  return threads;
+  if (!text) return threads;
+  const auto parsed = std::from_chars(text, text + std::string_view(text).size(), threads);
+  return parsed.ec == std::errc::result_out_of_range ? std::numeric_limits<int>::max() : threads;
 }
 
 int cores_in_mask() {
@@ -49,6 +55,12 @@ int cores_in_mask() {
 }
 
 }  // namespace
+
+void expect_possible_omp_num_threads() {
+  if (asked_by_environment() <= most_threads) return;
+  throw UsageError(fmt::format("{} '{}': expected 1 to {} threads", omp_variable, std::getenv(omp_variable),
+                               most_threads));
+}
 
 int cores_available() {
   return within_cpu_quota(cores_in_mask());
@@ -77,7 +89,7 @@ int threads_per_rank(Communicator& node, int asked) {
   if (const int threads = asked_by_environment(); threads > 0) return threads;
   const int of_mask = cores_in_mask() / std::max(1, sharers);
   const double of_quota = cpu_quota() / node.size();  // one for all ranks, whatever their masks
-  return std::max(1, static_cast<int>(std::min<double>(of_mask, of_quota)));
+  return std::clamp(static_cast<int>(std::min<double>(of_mask, of_quota)), 1, most_threads);
 }
 
 }  // namespace hydrajob

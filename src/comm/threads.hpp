@@ -7,6 +7,12 @@
 
 namespace hydrajob {
 
+// More of them than this in one process are a slip of the pen; thousands end it.
+constexpr int most_threads = 1024;
+
+// Throws UsageError where OMP_NUM_THREADS asks for more than most_threads.
+void expect_possible_omp_num_threads();
+
 // The cores this process may run on (its affinity mask), divided by the ranks of the node whose masks overlap
 // its own; no more than its part of the CPU time that control groups grant; at least 1. `asked` > 0 is taken
 // as it is; so is OMP_NUM_THREADS. Collective over the node's ranks.

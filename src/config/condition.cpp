@@ -16,13 +16,24 @@ namespace {
 
 using Kind = Condition::Kind;
 
-// The longer ones first: ">=" also starts with ">".
 constexpr std::array<std::pair<std::string_view, Kind>, 6> operators{{{">=", Kind::greater_equal},
                                                                       {"<=", Kind::less_equal},
                                                                       {"!=", Kind::not_equal},
                                                                       {">", Kind::greater},
                                                                       {"<", Kind::less},
                                                                       {"=", Kind::any_of}}};
+
+constexpr std::string_view signs = "<>=!";
+
+// The operator that `text` begins with. All its signs belong to it: "=>" is not "=" and a value ">".
+Kind operator_of(std::string_view text, const Place& place) {
+  const std::string_view all = text.substr(0, text.find_first_not_of(signs));
+  const auto at =
+      std::find_if(operators.begin(), operators.end(), [&](const auto& o) { return o.first == all; });
+  if (at == operators.end())
+    fail_at(place, fmt::format("'{}' is no comparison: expected one of =, !=, <, <=, >, >=", all));
+  return at->second;
+}
 
 bool is_order(Kind kind) {
   return kind != Kind::any_of && kind != Kind::not_equal;
@@ -80,25 +91,22 @@ Condition read_condition(const ParameterInfo& info, const Node& node) {
     return {std::string(info.name), Kind::any_of, parse_axis(free, node).values, node.place};
   }
   const std::string_view text = trim_front(node.scalar);
-  for (const auto& [sign, kind] : operators) {
-    if (text.starts_with(sign))
-      return make_condition(info, kind, trim_front(text.substr(sign.size())), node.place);
-  }
-  return make_condition(info, Kind::any_of, text, node.place);
+  if (text.find_first_of(signs) != 0) return make_condition(info, Kind::any_of, text, node.place);
+  const Kind kind = operator_of(text, node.place);
+  return make_condition(info, kind, trim_front(text.substr(symbol(kind).size())), node.place);
 }
 
 // part: "batch>=64".
 Condition parse_condition(std::string_view part, const Place& place) {
-  const std::size_t at = part.find_first_of("<>=!");
-  const std::string_view from_sign = part.substr(std::min(at, part.size()));
-  for (const auto& [sign, kind] : operators) {
-    if (!from_sign.starts_with(sign) || at == 0) continue;
-    std::string name(trim_front(part.substr(0, at)));
-    name.resize(name.find_last_not_of(' ') + 1);
-    return make_condition(known_parameter(name, place), kind, trim_front(from_sign.substr(sign.size())),
-                          place);
-  }
-  fail_at(place, fmt::format("'{}': expected a condition such as mode=hydragen or batch>=64", part));
+  const std::size_t at = part.find_first_of(signs);
+  std::string name(trim_front(part.substr(0, at)));
+  name.resize(name.find_last_not_of(' ') + 1);
+  if (at == std::string_view::npos || name.empty())
+    fail_at(place, fmt::format("'{}': expected a condition such as mode=hydragen or batch>=64", part));
+  const ParameterInfo& info = known_parameter(name, place);
+  const std::string_view from_sign = part.substr(at);
+  const Kind kind = operator_of(from_sign, place);
+  return make_condition(info, kind, trim_front(from_sign.substr(symbol(kind).size())), place);
 }
 
 template <class T>

@@ -82,15 +82,15 @@ std::vector<Block> read_blocks(const Node& file) {
 
 }  // namespace
 
-Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& set) {
+Experiment load_experiment(const std::filesystem::path& path, const std::vector<Assignment>& set) {
   return parse_experiment(read_file(path), path, set);
 }
 
 Experiment parse_experiment(const std::string& text, const std::filesystem::path& path,
-                            const std::vector<std::string>& set) {
+                            const std::vector<Assignment>& set) {
   Node file = parse_document(text, path.string());
   if (!file.is_map()) fail_at(file.place, fmt::format("{}: expected a map of keys", describe(file)));
-  for (const std::string& assignment : set) apply_override(file, assignment);
+  for (const Assignment& assignment : set) apply_override(file, assignment);
   Experiment experiment;
   experiment.file = path;
   experiment.name = read_text(file, "name", path.stem().string());

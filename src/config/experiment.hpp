@@ -9,6 +9,7 @@
 #include "base/value.hpp"
 #include "config/axis.hpp"
 #include "config/condition.hpp"
+#include "config/override.hpp"
 #include "config/place.hpp"
 
 namespace hydrajob {
@@ -45,10 +46,10 @@ struct Experiment {
 
 // Reads, checks every key and value's type against config/parameters.hpp, applies `--set key=value`.
 // Throws UsageError: "configs/a.yaml:3:1: unknown key 'bacth': did you mean 'batch'?".
-Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& set);
+Experiment load_experiment(const std::filesystem::path& path, const std::vector<Assignment>& set);
 
 // The same from text; `path` names it in messages and is where models are looked up beside.
 Experiment parse_experiment(const std::string& text, const std::filesystem::path& path,
-                            const std::vector<std::string>& set);
+                            const std::vector<Assignment>& set);
 
 }  // namespace hydrajob

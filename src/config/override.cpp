@@ -78,13 +78,19 @@ void override_layer(Node& layer, const std::string& key, const Node& value, bool
 
 }  // namespace
 
-void apply_override(Node& file, const std::string& key_and_value) {
+void apply_override(Node& file, const Assignment& assignment) {
+  const std::string& key_and_value = assignment.text;
   const std::size_t equal = key_and_value.find('=');
   if (equal == std::string::npos || equal == 0) {
-    fail_at({"--set " + key_and_value}, "expected key=value, such as --set batch=16");
+    fail_at({assignment.given_by + " " + key_and_value}, assignment.given_by == "--set"
+                                                             ? "expected key=value, such as --set batch=16"
+                                                             : "expected key=value, such as batch=16");
   }
   const std::string key = key_and_value.substr(0, equal);
-  const Place place{"--set " + key};
+  if (const char last = key.back(); last == '<' || last == '>' || last == '!')
+    fail_at({assignment.given_by + " " + key_and_value},
+            fmt::format("'{}=' is no assignment: expected key=value", last));
+  const Place place{assignment.names_the_key ? assignment.given_by : assignment.given_by + " " + key};
   const bool of_file = key == "name" || key == "store";
   if (!of_file && find_parameter(key) == nullptr) {
     auto known = parameter_names();

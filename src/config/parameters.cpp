@@ -1,6 +1,7 @@
 #include "config/parameters.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -265,17 +266,19 @@ std::string_view rival_of(std::string_view parameter) {
 }
 
 std::string expected_value(const ParameterInfo& info) {
+  // What a condition compares with has no bounds.
+  const std::string within = std::isfinite(info.maximum) ? ", " + range_text(info) : "";
   switch (info.type) {
     case choice:
       return fmt::format("one of {}", fmt::join(info.choices, ", "));
     case text:
       return "text";
     case integer:
-      return "a whole number, " + range_text(info);
+      return "a whole number" + within;
     case real:
       break;
   }
-  return "a number, " + range_text(info);
+  return "a number" + within;
 }
 
 std::string parameter_table_markdown() {

@@ -9,6 +9,7 @@
 
 #include "base/dtype.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/threads.hpp"
@@ -61,6 +62,7 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
   const po::variables_map values = parse(arguments, visible);
   if (values.count("help") > 0) {
     std::cout << visible;
+    flush_output();
     return ExitCode::ok;
   }
   if (values.count("architecture") == 0)
@@ -68,7 +70,10 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
   if (values.count("output") == 0) throw UsageError("make-model: -o MODEL.h5 is missing");
   const DType dtype = parse_dtype(values["dtype"].as<std::string>());
   const auto seed = static_cast<std::uint64_t>(not_negative<std::int64_t>(values, "seed"));
-  const int asked = not_negative<int>(values, "threads");
+  const int asked = values["threads"].as<int>();
+  if (asked < 0 || asked > most_threads)
+    throw UsageError(fmt::format("make-model: --threads {}: expected 0 to {}", asked, most_threads));
+  expect_possible_omp_num_threads();
 
   const Architecture architecture = load_architecture(values["architecture"].as<std::string>());
   const std::filesystem::path output = values["output"].as<std::string>();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "comm/mpi_session.hpp"
 #include "config/experiment.hpp"
@@ -53,7 +54,9 @@ ExitCode run_job(const std::vector<std::string>& arguments, const WorkloadFactor
   const Experiment experiment = agreed(world, [&] { return load_experiment(options.config, options.set); });
   if (!options.list && !options.dry_run) return run_sweep(experiment, options.sweep, world, factory);
   agreed(world, [&] {
-    if (world.rank() == 0) show_plan(experiment, options, world);
+    if (world.rank() != 0) return;
+    show_plan(experiment, options, world);
+    flush_output();
   });
   return ExitCode::ok;
 }

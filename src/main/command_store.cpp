@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/nearest.hpp"
 #include "base/units.hpp"
 #include "config/experiment.hpp"
@@ -236,6 +237,7 @@ ExitCode run_store(const Strings& arguments) {
       {"ls", list}, {"show", show}, {"export", export_store}, {"verify", verify}, {"merge", merge}};
   if (arguments.empty() || arguments[0] == "-h" || arguments[0] == "--help") {
     std::cout << usage;
+    flush_output();
     return arguments.empty() ? ExitCode::usage : ExitCode::ok;
   }
   const auto found = commands.find(arguments[0]);
@@ -248,10 +250,11 @@ ExitCode run_store(const Strings& arguments) {
   if (std::find_if(rest.begin(), rest.end(), [](const auto& a) { return a == "-h" || a == "--help"; }) !=
       rest.end()) {
     std::cout << usage;
+    flush_output();
     return ExitCode::ok;
   }
   const ExitCode code = found->second(parse(arguments[0], rest));
-  if (!std::cout.flush()) throw StoreError("standard output: cannot be written");
+  flush_output();
   return code;
 }
 

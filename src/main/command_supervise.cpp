@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "base/units.hpp"
@@ -208,6 +209,7 @@ std::string explain(int status) {
 ExitCode run_supervise(const std::vector<std::string>& arguments) {
   if (asks_for_help(arguments)) {
     std::fputs(help().c_str(), stdout);
+    flush_output();
     return ExitCode::ok;
   }
   return static_cast<ExitCode>(Supervisor(parse(arguments)).run());

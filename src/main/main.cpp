@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "comm/launcher.hpp"
 #include "main/command_make_model.hpp"
@@ -19,6 +20,7 @@ namespace {
 // Under mpirun every rank is asked; one answers.
 ExitCode print(const std::string& text) {
   if (launcher_rank() == 0) std::fputs(text.c_str(), stdout);
+  flush_output();
   return ExitCode::ok;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <set>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -11,6 +13,8 @@
 
 #include "base/error.hpp"
 #include "base/nearest.hpp"
+#include "comm/threads.hpp"
+#include "config/condition.hpp"
 
 namespace hydrajob {
 namespace {
@@ -69,15 +73,46 @@ std::string variable_of(const std::string& option) {
   return name;
 }
 
-// The option that a variable sets, empty for others: configurations use HYDRAJOB_ variables of their own.
-std::string option_of(const std::string& variable, const po::options_description& options) {
-  for (const auto& option : options.options()) {
-    if (variable_of(option->long_name()) == variable) return option->long_name();
+// What was asked for, and by what.
+struct Given {
+  po::variables_map values;
+  std::set<std::string> by_variable;  // options that the environment gave
+
+  // What messages call an option: "--max-fails", "HYDRAJOB_MAX_FAILS".
+  std::string name_of(const std::string& option) const {
+    return by_variable.count(option) > 0 ? variable_of(option) : "--" + option;
   }
-  return {};
+};
+
+std::string expected_by(const po::option_description& option) {
+  const po::value_semantic* value = option.semantic().get();
+  if (dynamic_cast<const po::typed_value<bool>*>(value) != nullptr) return "1 or 0";
+  if (dynamic_cast<const po::typed_value<int>*>(value) != nullptr) return "a whole number";
+  if (dynamic_cast<const po::typed_value<std::int64_t>*>(value) != nullptr) return "a whole number";
+  if (dynamic_cast<const po::typed_value<double>*>(value) != nullptr) return "a number";
+  return "text";
 }
 
-po::variables_map parse(const Strings& arguments) {
+// What the command line leaves open. Variables of other names are none of ours: configurations use some.
+void add_environment(const po::options_description& options, Given& given) {
+  for (const auto& option : options.options()) {
+    const std::string& name = option->long_name();
+    const std::string variable = variable_of(name);
+    const char* text = std::getenv(variable.c_str());
+    const bool open = given.values.count(name) == 0 || given.values[name].defaulted();
+    if (!text || !open) continue;
+    try {
+      po::store(po::parse_environment(
+                    options, [&](const std::string& other) { return other == variable ? name : ""; }),
+                given.values);
+    } catch (const po::error&) {
+      throw UsageError(fmt::format("{} '{}': expected {}", variable, text, expected_by(*option)));
+    }
+    given.by_variable.insert(name);
+  }
+}
+
+Given parse(const Strings& arguments) {
   const po::options_description visible = described();
   po::options_description all;
   all.add(visible);
@@ -86,20 +121,17 @@ po::variables_map parse(const Strings& arguments) {
   positional.add("config", -1);
   // No guessing of abbreviations: a later option would change what they mean.
   constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-  po::variables_map values;
+  Given given;
   try {
     po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(),
-              values);
-    po::store(
-        po::parse_environment(visible, [&](const std::string& name) { return option_of(name, visible); }),
-        values);
-    po::notify(values);
+              given.values);
   } catch (const po::unknown_option& e) {
     refuse_unknown(e.get_option_name(), option_names(visible));
   } catch (const po::error& e) {
     throw UsageError(e.what());
   }
-  return values;
+  add_environment(visible, given);
+  return given;
 }
 
 template <class T>
@@ -109,11 +141,38 @@ T value_or(const po::variables_map& values, const char* name, T otherwise) {
 
 // A number that must be above zero where it is given.
 template <class T>
-T positive_or_zero(const po::variables_map& values, const char* name) {
-  const T value = value_or<T>(values, name, T{0});
-  if (values.count(name) > 0 && !(value > 0))
-    throw UsageError(fmt::format("--{} {}: expected more than 0", name, value));
+T positive_or_zero(const Given& given, const char* name) {
+  const T value = value_or<T>(given.values, name, T{0});
+  if (given.values.count(name) > 0 && !(value > 0))
+    throw UsageError(fmt::format("{} {}: expected more than 0", given.name_of(name), value));
   return value;
+}
+
+int threads_of(const Given& given) {
+  expect_possible_omp_num_threads();
+  const int threads = value_or<int>(given.values, "threads", 0);
+  if (given.values.count("threads") > 0 && (threads < 1 || threads > most_threads)) {
+    throw UsageError(fmt::format("{} {}: expected 1 to {}", given.name_of("threads"), threads, most_threads));
+  }
+  return threads;
+}
+
+std::vector<Assignment> assignments_of(const Given& given) {
+  std::vector<Assignment> set;
+  for (const std::string& text : value_or<Strings>(given.values, "set", {}))
+    set.emplace_back(text, given.name_of("set"), false);
+  if (given.values.count("device") > 0)
+    set.emplace_back("device=" + given.values["device"].as<std::string>(), given.name_of("device"), true);
+  const auto timeout = positive_or_zero<double>(given, "timeout");
+  if (timeout > 0) set.emplace_back(fmt::format("timeout={}", timeout), given.name_of("timeout"), true);
+  return set;
+}
+
+// Those of a variable are read here, where its name is known.
+Strings conditions_of(const Given& given, const char* name) {
+  const Strings texts = value_or<Strings>(given.values, name, {});
+  for (const std::string& text : texts) parse_conditions(text, given.name_of(name));
+  return texts;
 }
 
 std::string config_of(const po::variables_map& values) {
@@ -131,11 +190,12 @@ std::string config_of(const po::variables_map& values) {
 }
 
 // Of the plan that is only shown: a sweep has the ranks that started it.
-int ranks_of(const po::variables_map& values, bool only_shown) {
-  const int ranks = positive_or_zero<int>(values, "ranks");
+int ranks_of(const Given& given, bool only_shown) {
+  const int ranks = positive_or_zero<int>(given, "ranks");
   if (ranks > 0 && !only_shown) {
-    throw UsageError(fmt::format(
-        "--ranks {0}: only with --dry-run or --list; to run on {0} ranks: mpirun -np {0} hydrajob …", ranks));
+    throw UsageError(
+        fmt::format("{0} {1}: only with --dry-run or --list; to run on {1} ranks: mpirun -np {1} hydrajob …",
+                    given.name_of("ranks"), ranks));
   }
   return ranks;
 }
@@ -149,25 +209,23 @@ std::string joined(const Strings& arguments) {
 }  // namespace
 
 RunOptions parse_run_options(const Strings& arguments) {
-  const po::variables_map values = parse(arguments);
+  const Given given = parse(arguments);
+  const po::variables_map& values = given.values;
   RunOptions options;
   options.config = config_of(values);
-  options.set = value_or<Strings>(values, "set", {});
-  if (values.count("device") > 0) options.set.push_back("device=" + values["device"].as<std::string>());
-  const auto timeout = positive_or_zero<double>(values, "timeout");
-  if (timeout > 0) options.set.push_back(fmt::format("timeout={}", timeout));
+  options.set = assignments_of(given);
   options.list = values["list"].as<bool>();
   options.dry_run = values["dry-run"].as<bool>();
-  options.ranks = ranks_of(values, options.list || options.dry_run);
+  options.ranks = ranks_of(given, options.list || options.dry_run);
   options.verbose = values["verbose"].as<bool>();
   if (values.count("log-dir") > 0) options.log_dir = values["log-dir"].as<std::string>();
   options.sweep.store = value_or<std::string>(values, "store", {});
-  options.sweep.only = value_or<Strings>(values, "only", {});
-  options.sweep.exclude = value_or<Strings>(values, "exclude", {});
-  options.sweep.threads = positive_or_zero<int>(values, "threads");
+  options.sweep.only = conditions_of(given, "only");
+  options.sweep.exclude = conditions_of(given, "exclude");
+  options.sweep.threads = threads_of(given);
   options.sweep.rerun_failed = values["rerun-failed"].as<bool>();
-  options.sweep.max_fails = positive_or_zero<std::int64_t>(values, "max-fails");
-  options.sweep.time_limit_s = positive_or_zero<double>(values, "time-limit");
+  options.sweep.max_fails = positive_or_zero<std::int64_t>(given, "max-fails");
+  options.sweep.time_limit_s = positive_or_zero<double>(given, "time-limit");
   options.sweep.command_line = joined(arguments);
   return options;
 }

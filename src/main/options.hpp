@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "config/override.hpp"
 #include "sched/sweep.hpp"
 
 namespace hydrajob {
 
 struct RunOptions {
   std::filesystem::path config;
-  std::vector<std::string> set;  // "key=value", laid over the configuration
+  std::vector<Assignment> set;  // laid over the configuration
   SweepOptions sweep;
   bool list = false;     // print the runs
   bool dry_run = false;  // print the plan

@@ -53,6 +53,7 @@ void Ledger::sort_run(std::int64_t run, const LedgerRequest& request) {
     ++found_done_;
   } else if (!planned.skip_reason.empty()) {
     ++skipped_;
+    ++skip_reasons_[planned.skip_reason];
     if (!known) add_row(run, RunStatus::skipped, planned.skip_reason, request);
   } else if (known && !crashed && is_failure(committed->second.status) && !request.rerun_failed) {
     ++found_failed_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ class Ledger {
   std::int64_t too_long() const { return too_long_; }  // skipped because no job of this length can do them
   std::int64_t crashed() const { return crashed_; }    // recorded as crashed now
 
+  // Why runs are skipped by their plan, and how many for each reason.
+  const std::map<std::string, std::int64_t>& skip_reasons() const { return skip_reasons_; }
+
   // The attempt that a pending run's next start is: 1 where it never ran.
   std::int32_t attempt(std::int64_t run) const { return attempts_[static_cast<std::size_t>(run)]; }
 
@@ -65,6 +69,7 @@ class Ledger {
   std::int64_t found_done_ = 0;
   std::int64_t found_failed_ = 0;
   std::int64_t skipped_ = 0;
+  std::map<std::string, std::int64_t> skip_reasons_;
   std::int64_t too_long_ = 0;
   std::int64_t crashed_ = 0;
 };

@@ -1,8 +1,11 @@
 #include "sched/sweep.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -99,11 +102,34 @@ class Head {
                           sweep.plan.runs.size(), ledger_.pending().size(), ledger_.found_done(),
                           ledger_.found_failed() + ledger_.crashed(),
                           ledger_.skipped() + ledger_.too_long()));
+    warn_of_skipped();
     if (ledger_.too_long() > 0) {
       log::warning(
           fmt::format("{} runs are skipped: predicted to take longer than the {} that a run of this "
                       "job can have; a start with more time does them",
                       ledger_.too_long(), format_seconds(sweep.watch.longest_run_s())));
+    }
+  }
+
+  // Needs of memory differ from run to run: the most frequent reasons, where there are many.
+  void warn_of_skipped() const {
+    constexpr std::size_t most_shown = 10;
+    std::vector<std::pair<std::string, std::int64_t>> reasons(ledger_.skip_reasons().begin(),
+                                                              ledger_.skip_reasons().end());
+    std::stable_sort(reasons.begin(), reasons.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    std::int64_t others = 0;
+    for (std::size_t i = 0; i < reasons.size(); ++i) {
+      const auto& [reason, runs] = reasons[i];
+      if (i < most_shown) {
+        log::warning(fmt::format("{} run{} skipped: {}", runs, runs == 1 ? "" : "s", reason));
+      } else {
+        others += runs;
+      }
+    }
+    if (others > 0) {
+      log::warning(fmt::format("{} more runs skipped, for {} other reasons: the store and --dry-run tell",
+                               others, reasons.size() - most_shown));
     }
   }
 

@@ -12,8 +12,7 @@ namespace hydrajob {
 
 std::size_t merge_stores(const std::vector<std::filesystem::path>& stores,
                          const std::filesystem::path& target) {
-  if (std::filesystem::exists(target))
-    throw StoreError(target.string() + ": is there already; merge writes a new file");
+  if (is_there(target)) throw StoreError(target.string() + ": is there already; merge writes a new file");
   std::vector<RunRecord> records;
   for (const auto& store : stores) {
     for (RunRecord& record : read_store(store)) records.push_back(std::move(record));

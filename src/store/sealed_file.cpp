@@ -11,6 +11,7 @@
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 
 namespace hydrajob {
 namespace {
@@ -69,10 +70,11 @@ void write_sealed(const std::filesystem::path& path, const std::vector<char>& co
 }
 
 std::vector<char> read_sealed(const std::filesystem::path& path) {
+  if (const std::string kind = other_than_file(path); !kind.empty())
+    throw StoreError(path.string() + ": is " + kind + ", expected a file");
   const Descriptor file(path, O_RDONLY);
   struct stat status {};
   if (file < 0 || ::fstat(file, &status) != 0) fail(path, "read", errno);
-  if (!S_ISREG(status.st_mode)) throw StoreError(path.string() + ": not a file");
   std::vector<char> content(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
   while (done < content.size()) {

@@ -30,7 +30,13 @@ constexpr std::size_t runs_to_checkpoint = 500;
 constexpr auto time_to_checkpoint = 10min;
 constexpr int share_of_checkpoints = 20;  // one part of the time
 
+std::vector<RunHead> runs_in(const std::filesystem::path& store) {
+  return is_there(store) ? read_run_heads(store) : std::vector<RunHead>();
+}
+
+// What is no store gets no folder beside it.
 std::filesystem::path make_folder(const std::filesystem::path& store) {
+  if (!is_there(store_folder(store))) runs_in(store);
   make_lasting_folder(segment_folder(store));
   return store_folder(store);
 }
@@ -56,9 +62,12 @@ bool same_runs(const std::vector<RunRecord>& records, const std::vector<RunHead>
 class Store::Impl {
  public:
   Impl(const std::filesystem::path& path, double wait_s)
-      : path_(path), lease_(make_folder(path), wait_s), journal_(store_folder(path) / journal_name()) {
+      : path_(path),
+        lease_(make_folder(path), wait_s),
+        in_file_(runs_in(path)),
+        journal_(store_folder(path) / journal_name()) {
     remove_leftovers();
-    if (std::filesystem::exists(path_)) note(read_run_heads(path_));
+    note(in_file_);
     for_each_segment([this](const auto& segment) {
       for (const RunRecord& run : read_segment(segment)) {
         note({{run.run_id, run.attempt, run.status}});
@@ -141,7 +150,7 @@ class Store::Impl {
     const auto segments = read_unmerged(fresh);
     if (segments.empty()) return;
     std::vector<RunRecord> records;
-    if (std::filesystem::exists(path_)) records = read_store_file(path_);
+    if (is_there(path_)) records = read_store_file(path_);
     std::vector<std::string> merged;
     for (const RunRecord& record : fresh) merged.push_back(record.run_id);
     append_by_start(records, std::move(fresh));
@@ -286,6 +295,7 @@ class Store::Impl {
 
   std::filesystem::path path_;
   Lease lease_;
+  std::vector<RunHead> in_file_;  // when the store was opened; read before a journal is begun
   Journal journal_;
   std::map<std::string, CommittedRun> committed_;
   std::map<std::string, InFlightRun> in_flight_;

@@ -14,6 +14,7 @@
 #include <hdf5_hl.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "store/hdf5_handle.hpp"
 #include "store/run_columns.hpp"
 #include "store/sealed_file.hpp"
@@ -108,7 +109,7 @@ class Input {
  public:
   explicit Input(const std::filesystem::path& path) : where_(path.string()) {
     hdf5::silence_hdf5();
-    if (!std::filesystem::exists(path)) throw StoreError(where_ + ": there is no such store");
+    if (!is_there(path)) throw StoreError(where_ + ": there is no such store");
     std::vector<char> image = read_sealed(path);
     const Handle access = memory_access();
     if (!image.empty()) {  // HDF5 would take an empty image for none, and open the path
@@ -243,7 +244,7 @@ std::vector<RunRecord> read_store(const std::filesystem::path& store) {
     }
   }
   std::vector<RunRecord> records;
-  if (std::filesystem::exists(store)) {
+  if (is_there(store)) {
     records = read_store_file(store);
   } else if (segments.empty()) {
     throw StoreError(store.string() + ": there is no such store");

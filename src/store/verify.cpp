@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "store/journal.hpp"
 #include "store/segment.hpp"
 #include "store/store_file.hpp"
@@ -24,7 +25,7 @@ class Verifier {
     read_journals();
     const auto segments = segments_of(store_);
     for (const auto& segment : segments) check_file(segment, read_segment);
-    const bool whole = std::filesystem::exists(store_);
+    const bool whole = is_there(store_);
     if (!whole && segments.empty()) problems_.push_back(store_.string() + ": there is no such store");
     if (whole) check_file(store_, read_store_file);
     check_damaged();

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <system_error>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,6 +16,7 @@
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "store/hdf5_handle.hpp"
 #include "weights/model_format.hpp"
 
@@ -59,7 +63,17 @@ class Reader {
                   : "the file's head is damaged: " + why);
   }
 
+  // HDF5 would say of any file that it is none of its own.
+  void expect_readable() const {
+    if (const std::string kind = other_than_file(path_); !kind.empty())
+      refuse("is " + kind + ", expected a model file");
+    const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) refuse(std::string("cannot be opened: ") + std::strerror(errno));
+    ::close(fd);
+  }
+
   void open() {
+    expect_readable();
     std::error_code error;
     size_ = std::filesystem::file_size(path_, error);
     if (error) refuse("cannot be opened: " + error.message());

@@ -244,8 +244,8 @@ std::filesystem::path prepare_folder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw UsageError(folder.string() + ": cannot be created: " + error.message());
-  if (std::filesystem::is_directory(path, error))
-    throw UsageError(path.string() + ": is a folder, expected a file");
+  if (const std::string kind = other_than_file(path); !kind.empty())
+    throw UsageError(fmt::format("{}: is {}, expected a file", path.string(), kind));
   return folder;
 }
 

@@ -112,6 +112,19 @@ class Layering(unittest.TestCase):
                 wrong.append(f"{path}: does not open by saying what it is")
         self.assertEqual(wrong, [])
 
+    def test_a_header_is_the_first_include_of_its_own_source(self):
+        """So that it is compiled alone; tests/layering/CMakeLists.txt does that with those that have no source."""
+        wrong = []
+        for path in sources():
+            own = path.with_suffix(".hpp")
+            if path.suffix != ".cpp" or not own.is_file():
+                continue
+            name = str(own.relative_to(ROOT / "src" if ROOT / "src" in own.parents else ROOT))
+            first = INCLUDE.search(path.read_text())
+            if first is None or first.group(2) != name:
+                wrong.append(f"{path}: its first include has to be {name}")
+        self.assertEqual(wrong, [])
+
     def test_files_stay_short(self):
         wrong = [f"{path}: {n} lines" for path in sources() if (n := len(path.read_text().splitlines())) > 500]
         self.assertEqual(wrong, [])

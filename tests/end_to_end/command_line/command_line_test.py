@@ -108,6 +108,70 @@ class Nodes(CommandLine):
         self.assertFalse((self.folder / "results.h5").exists())
 
 
+class Output(CommandLine):
+    """What cannot be written to standard output is an error, of every command that prints its result there."""
+
+    def expect_noticed(self, *arguments):
+        with self.subTest(arguments), open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([HYDRAJOB, *arguments], cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=120, check=False)
+            self.assertEqual((done.returncode, done.stderr.splitlines()[-1:]),
+                             (3, ["error: standard output cannot be written: No space left on device"]))
+
+    def test_of_a_sweep_that_is_only_shown(self):
+        self.expect_noticed("small.yaml", "--list")
+        self.expect_noticed("small.yaml", "--dry-run")
+        self.expect_noticed("--help")
+        self.expect_noticed("--version")
+
+    def test_of_the_commands_on_a_store(self):
+        self.assertEqual(self.run_command(HYDRAJOB, "small.yaml"), 0, self.output)
+        self.assertEqual(self.run_command(HYDRAJOB, "store", "ls", "results.h5"), 0, self.output)
+        run = self.output.splitlines()[1].split()[0]
+        self.expect_noticed("store", "ls", "results.h5")
+        self.expect_noticed("store", "show", "results.h5", run)
+        self.expect_noticed("store", "export", "results.h5")
+        self.expect_noticed("store", "export", "results.h5", "--format", "jsonl", "--samples")
+        self.expect_noticed("store", "verify", "results.h5")
+        self.expect_noticed("store", "--help")
+
+
+class WrongFiles(CommandLine):
+    def test_a_store_that_is_a_pipe_is_refused_and_leaves_nothing(self):
+        os.mkfifo(self.folder / "pipe")
+        for command in (["small.yaml", "--store", "pipe"], ["store", "ls", "pipe"], ["store", "verify", "pipe"],
+                        ["store", "merge", "pipe", "-o", "new.h5"]):
+            with self.subTest(command):
+                self.expect(self.run_command(HYDRAJOB, *command), 3, "pipe: is a pipe, expected a file")
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["pipe", "small.yaml"])
+
+    def test_a_model_file_replaces_files_only(self):
+        os.mkfifo(self.folder / "pipe")
+        model = str(Path(SOURCE) / "configs/models/tiny.yaml")
+        self.expect(self.run_command(HYDRAJOB, "make-model", model, "-o", "pipe"), 2,
+                    "error: pipe: is a pipe, expected a file")
+        self.assertTrue((self.folder / "pipe").is_fifo())
+
+
+class Skipped(CommandLine):
+    def test_the_reasons_are_said_once_each_with_their_runs(self):
+        for _ in range(2):  # also of those that the store knows
+            code = self.run_command(HYDRAJOB, "small.yaml", "--set", "mode=[vllm,paged]", "--set", "n_kv_heads=2")
+            self.expect(code, 0, "warning: 2 runs skipped: no such engine yet")
+
+    def test_most_of_many_reasons(self):
+        lengths = ",".join(str(2**26 * n) for n in range(16, 31))  # keys and values of 1.3 TiB and more
+        self.assertEqual(self.run_command(HYDRAJOB, "small.yaml", "--set", f"prefix=[{lengths}]", "--set", "batch=16777216"), 0)
+        self.assertEqual(self.output.count("warning: 1 run skipped: needs "), 10, self.output)
+        self.assertEqual(self.output.count("warning: 5 more runs skipped, for 5 other reasons: "), 1, self.output)
+
+
+class Threads(CommandLine):
+    def test_too_many_are_refused_by_all_ranks_at_once(self):
+        self.expect(self.on_two_ranks("small.yaml", "--threads", "100000"), 2, "error: --threads 100000: expected 1 to 1024")
+        self.assertFalse((self.folder / "results.h5").exists())
+
+
 class Help(CommandLine):
     """Every command answers --help, and the documentation has the options that it lists."""
 

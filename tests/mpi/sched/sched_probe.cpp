@@ -1,5 +1,6 @@
 // The command `hydrajob CONFIG.yaml` with a workload that computes a sum over its group, and that fails in
-// the way that HJ_PROBE says for its prefix: "prefix:way,prefix:way".
+// the way that HJ_PROBE says for its prefix: "prefix:way,prefix:way". The machine's ceilings are given, not
+// measured: that would be most of the time of a start.
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -11,8 +12,22 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "main/command_run.hpp"
+#include "timing/ceilings.hpp"
 
 namespace hydrajob {
+
+// In place of the library's.
+Ceilings measure_ceilings(Device& device, Kernels&, Communicator& comm, DType) {
+  Ceilings ceilings;
+  ceilings.matmul_flops_per_s = 1e10;
+  ceilings.memory_bytes_per_s = 1e9;
+  ceilings.memory_bytes = comm.all_reduce_min(static_cast<double>(device.memory_available()));
+  ceilings.cache_bytes = comm.all_reduce_max(static_cast<double>(device.cache_bytes()));
+  ceilings.packed_element_bytes = sizeof(float);
+  ceilings.origin = "given";
+  return ceilings;
+}
+
 namespace {
 
 std::map<std::string, std::string> ways() {

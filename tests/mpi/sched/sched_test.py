@@ -1,6 +1,9 @@
 """The scheduler under mpirun: every way a run can end is a row with its reason, the sweep goes on, starting again
-does what is missing and nothing else, and no finished run is lost."""
+does what is missing and nothing else, and no finished run is lost.
+
+Tests run side by side: most of a test's time mpirun waits, two seconds whenever ranks leave with another code than 0."""
 import collections
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -15,6 +18,7 @@ import h5py
 MPIRUN, HYDRAJOB, PROBE, NP = sys.argv.pop(), sys.argv.pop(), sys.argv.pop(), int(sys.argv.pop())
 DEGREES = [d for d in (1, 2, 4, 8) if d <= NP]
 PREFIXES = [16, 32, 48]
+SIDE_BY_SIDE = 4
 
 CONFIG = """
 name: probe
@@ -247,10 +251,10 @@ class Sched(unittest.TestCase):
         if NP > 2:
             self.skipTest("starting many ranks on few cores takes too much of the job's time")
         self.configure(degrees=[NP], prefixes=[16])
-        self.expect_code(self.run_probe("--time-limit", "12", probe="16:endless"), 75)
+        self.expect_code(self.run_probe("--time-limit", "8", probe="16:endless"), 75)
         self.assertEqual([r.status for r in self.rows()], ["timed_out"])
         self.assertIn("nearly the whole time", self.rows()[0].reason)
-        self.expect_code(self.run_probe("--time-limit", "12"), 1)
+        self.expect_code(self.run_probe("--time-limit", "8"), 1)
         self.expect_code(self.run_probe("--rerun-failed"), 0)
 
     def test_a_rank_that_ends_the_job_does_not_blame_other_groups(self):
@@ -275,9 +279,10 @@ class Sched(unittest.TestCase):
         self.assertEqual([(r.prefix, r.status) for r in self.rows()],
                          [(p, "ok") for p in prefixes[:-1]] + [(96, "crashed")])
 
-    def wait_for_segments(self, n):
+    def wait_for_segments(self, job, n):
         folder = self.folder / "results.h5.d" / "segments"
-        for _ in range(600):
+        deadline = time.time() + 60
+        while time.time() < deadline and job.poll() is None:
             if folder.is_dir() and sum(1 for p in folder.iterdir() if ".tmp." not in p.name) >= n:
                 return
             time.sleep(0.05)
@@ -287,7 +292,7 @@ class Sched(unittest.TestCase):
         """Signals mpirun in the middle of a sweep; returns its exit code."""
         self.configure(degrees=[NP], prefixes=range(16, 16 + 16 * 20, 16))
         job = self.start_probe(probe=",".join(f"{p}:slow" for p in range(16, 336, 16)))
-        self.wait_for_segments(2)
+        self.wait_for_segments(job, 2)
         job.send_signal(number)
         code = job.wait(timeout=60)
         self.output = (self.folder / "log").read_text()
@@ -313,7 +318,7 @@ class Sched(unittest.TestCase):
 
     def test_a_killed_sweep_loses_no_finished_run(self):
         job = self.start_probe(probe=",".join(f"{p}:slow" for p in PREFIXES))
-        self.wait_for_segments(1)
+        self.wait_for_segments(job, 1)
         job.kill()
         job.wait()
         time.sleep(1)  # the ranks notice
@@ -345,5 +350,23 @@ class Sched(unittest.TestCase):
         self.expect_code(self.run_probe(), 3)
 
 
+def run_one(test):
+    result = unittest.TestResult()
+    begin = time.time()
+    test.run(result)
+    problems = [trace for _, trace in result.failures + result.errors]
+    outcome = "FAILED" if problems else "skipped: " + result.skipped[0][1] if result.skipped else "ok"
+    print(f"{time.time() - begin:6.1f} s  {test.id().split('.')[-1]}: {outcome}", flush=True)
+    return problems
+
+
+def main():
+    tests = list(unittest.defaultTestLoader.loadTestsFromTestCase(Sched))
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        problems = [problem for problems in pool.map(run_one, tests) for problem in problems]
+    print(*problems, f"{len(tests)} tests, {len(problems)} failed", sep="\n")
+    return 1 if problems or not tests else 0
+
+
 if __name__ == "__main__":
-    unittest.main()
+    sys.exit(main())

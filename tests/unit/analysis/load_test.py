@@ -1,5 +1,6 @@
 """load(): what the file holds arrives in the DataFrames, and a file that is no store is refused by name and reason."""
 
+import os
 import unittest
 
 import h5py
@@ -66,6 +67,17 @@ class Load(StoreTest):
         self.assertEqual(list(store.samples["run"]), [0, 2])
         self.assertEqual(list(store.samples["store"]), [str(first), str(second)])
 
+    def test_a_store_named_twice_is_read_once(self):
+        first = self.store([generate_run("hydragen", 4, 128, 0.5)], "a.h5")
+        second = self.store([generate_run("hydragen", 4, 128, 0.5)], "b.h5")  # no copy: measured again
+        link = self.folder / "link.h5"
+        link.symlink_to(first)
+
+        store = load([first, second, first, link])
+
+        self.assertEqual(list(store.runs["store"]), [str(first), str(second)])
+        self.assertEqual(store.repeated, [f"{path}: the same store as {first}, taken once" for path in (first, link)])
+
     def test_environment_objects_are_flattened(self):
         path = self.store([generate_run("hydragen", 4, 128, 0.5)],
                           environments=({"cpu": {"model": "x", "flags": ["avx2"]}, "store": "y",
@@ -103,6 +115,11 @@ class Refused(StoreTest):
         for name in ("a-1.json", "b-1.json"):
             (segments / name).touch()
         self.assertIn("2 finished runs wait in", self.refusal(self.folder / "store.h5"))
+
+    def test_what_is_no_file(self):
+        path = self.folder / "pipe.h5"
+        os.mkfifo(path)
+        self.assertIn("is no regular file, expected a store", self.refusal(path))
 
     def test_not_hdf5(self):
         path = self.folder / "text.h5"

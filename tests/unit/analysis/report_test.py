@@ -4,6 +4,7 @@ import base64
 import contextlib
 import html.parser
 import io
+import os
 import re
 import subprocess
 import unittest
@@ -104,6 +105,21 @@ class Report(StoreTest):
 
         self.assertEqual((code, output), (0, TABLE))
         self.assertIn("not in the report: 1 finished runs wait in", errors)
+
+    def test_a_store_named_twice_counts_once(self):
+        path = self.write_quick()
+        code, output, errors = self.run_main(path, path, "--table")
+
+        self.assertEqual((code, output), (0, TABLE))
+        self.assertEqual(errors, f"hydrajob-report: {path}: the same store as {path}, taken once\n")
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        path = self.store([generate_run("noshared", 4, 128, 1.0, 0.1)])  # short: it fails at the end
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            run = subprocess.run([LAUNCHER, path, "--table"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                 env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"})
+
+        self.assertEqual((run.returncode, run.stderr), (3, "hydrajob-report: standard output: No space left on device\n"))
 
     def test_page_is_whole_and_fetches_nothing(self):
         code, output, _ = self.run_main(self.write_quick(), "-o", self.folder / "out")

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,32 @@ TEST(File, AFolderThatIsNotThereIsAStoreErrorThatNamesIt) {
     FAIL() << "written";
   } catch (const StoreError& e) {
     EXPECT_NE(std::string(e.what()).find("none/a.txt"), std::string::npos);
+  }
+}
+
+TEST(File, WhatIsNoFileIsNamed) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file", pipe = folder.path() / "pipe", link = folder.path() / "link";
+  std::ofstream(file) << "text";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink(pipe, link);
+  EXPECT_EQ(other_than_file(file), "");
+  EXPECT_EQ(other_than_file(folder.path() / "none"), "");
+  EXPECT_EQ(other_than_file(folder.path()), "a folder");
+  EXPECT_EQ(other_than_file("/dev/full"), "a device");
+  EXPECT_EQ(other_than_file(pipe), "a pipe");
+  EXPECT_EQ(other_than_file(link), "a pipe");
+}
+
+TEST(File, WhetherOneIsThereMayNotBeKnown) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(is_there(folder.path()));
+  EXPECT_FALSE(is_there(folder.path() / "none"));
+  try {
+    is_there(folder.path() / std::string(300, 'a'));
+    FAIL() << "known";
+  } catch (const StoreError& e) {
+    EXPECT_NE(std::string(e.what()).find("aaa: cannot be read: File name too long"), std::string::npos);
   }
 }
 

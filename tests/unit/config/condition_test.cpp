@@ -68,6 +68,13 @@ TEST(Conditions, SayWhatIsWrong) {
   EXPECT_EQ(refusal("=3"), "--only '=3': '=3': expected a condition such as mode=hydragen or batch>=64");
   EXPECT_EQ(refusal("batch>=1|2"), "--only 'batch>=1|2': batch >= '1|2': expected one value");
   EXPECT_EQ(refusal("batch=5:5:1"), "--only 'batch=5:5:1': batch: '5:5:1': no values");
+  EXPECT_EQ(refusal("batch=x"), "--only 'batch=x': batch: 'x': expected a whole number");
+  EXPECT_EQ(refusal("batch>"), "--only 'batch>': batch: '': expected a whole number");
+  EXPECT_EQ(refusal("target_ci<x"), "--only 'target_ci<x': target_ci: 'x': expected a number");
+  for (const std::string wrong : {"==", "=>", "=<", "<>", "!", "><=", ">=!"}) {
+    EXPECT_EQ(refusal("batch" + wrong + "4"), "--only 'batch" + wrong + "4': '" + wrong +
+                                                  "' is no comparison: expected one of =, !=, <, <=, >, >=");
+  }
   EXPECT_EQ(refusal("mode<paged"), "--only 'mode<paged': mode has no order: expected = or !=, not <");
 }
 

@@ -11,7 +11,7 @@
 namespace hydrajob {
 namespace {
 
-Experiment parse(const std::string& yaml, const std::vector<std::string>& set = {}) {
+Experiment parse(const std::string& yaml, const std::vector<Assignment>& set = {}) {
   return parse_experiment(yaml, "configs/a.yaml", set);
 }
 

@@ -90,7 +90,8 @@ const Case structure[] = {
     {"zip: {workload: [attention]}\n", "a.yaml:1:7: workload cannot stand in zip"},
     {"prefix: 4\ntree: 1x4\n", "a.yaml:2:7: prefix and tree: give one of them"},
     {"exclude: {btach: 1}\n", "a.yaml:1:11: unknown parameter 'btach': did you mean 'batch'?"},
-    {"exclude: {batch: '> x'}\n", "a.yaml:1:18: batch: 'x': expected a whole number, from -inf to inf"},
+    {"exclude: {batch: '> x'}\n", "a.yaml:1:18: batch: 'x': expected a whole number"},
+    {"exclude: {batch: '=> 4'}\n", "a.yaml:1:18: '=>' is no comparison: expected one of =, !=, <, <=, >, >="},
     {"exclude: {mode: '> paged'}\n", "a.yaml:1:17: mode has no order: expected = or !=, not >"},
     {"exclude: {mode: pagd}\n",
      "a.yaml:1:17: mode: 'pagd': expected one of hydragen, noshared, paged, noattention, auto, vllm, "
@@ -129,6 +130,7 @@ TEST(Override, SaysWhatIsWrong) {
     return failure([&] { parse_experiment("batch: 1\n", "a.yaml", {text}); });
   };
   EXPECT_EQ(set("batch"), "--set batch: expected key=value, such as --set batch=16");
+  EXPECT_EQ(set("batch>=1"), "--set batch>=1: '>=' is no assignment: expected key=value");
   EXPECT_EQ(set("bacth=1"), "--set bacth: unknown key 'bacth': did you mean 'batch'?");
   EXPECT_EQ(set("batch=0"), std::string("--set batch: batch: '0': ") + batch_expected);
   EXPECT_EQ(set("batch=[1,x]"), std::string("--set batch: batch: 'x': ") + batch_expected);
@@ -137,6 +139,14 @@ TEST(Override, SaysWhatIsWrong) {
   EXPECT_EQ(set("store=${HJ_NOT_SET_ANYWHERE}"),
             "--set store: the environment variable HJ_NOT_SET_ANYWHERE is not set: set it, or write "
             "${HJ_NOT_SET_ANYWHERE:-default}");
+  EXPECT_EQ(failure([] {
+              parse_experiment("batch: 1\n", "a.yaml", {{"device=gpu", "HYDRAJOB_DEVICE", true}});
+            }),
+            "HYDRAJOB_DEVICE: device: 'gpu': expected one of auto, cpu, cuda: did you mean 'cpu'?");
+  EXPECT_EQ(failure([] {
+              parse_experiment("batch: 1\n", "a.yaml", {{"batch", "HYDRAJOB_SET", false}});
+            }),
+            "HYDRAJOB_SET batch: expected key=value, such as batch=16");
   EXPECT_EQ(set("l2=warm"), "--set l2: l2 has no meaning for workload generate");
 }
 

@@ -34,7 +34,7 @@ inline Architecture architecture_of_file(const std::string& path) {
 }
 
 // A configuration in configs/, so that models are found.
-inline Experiment experiment(const std::string& yaml, const std::vector<std::string>& set = {}) {
+inline Experiment experiment(const std::string& yaml, const std::vector<Assignment>& set = {}) {
   return parse_experiment(yaml, HJ_SOURCE_DIR "/configs/a.yaml", set);
 }
 

@@ -1,4 +1,6 @@
 // What `hydrajob make-model` refuses.
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
@@ -20,7 +22,14 @@ std::string refusal(std::vector<std::string> arguments) {
 TEST(MakeModel, ANegativeNumberIsNotReadAsAnother) {
   EXPECT_EQ(refusal({"--seed", "-1"}), "make-model: --seed -1: expected 0 or more");
   EXPECT_EQ(refusal({"--seed=-1"}), "make-model: --seed -1: expected 0 or more");
-  EXPECT_EQ(refusal({"--threads", "-2"}), "make-model: --threads -2: expected 0 or more");
+  EXPECT_EQ(refusal({"--threads", "-2"}), "make-model: --threads -2: expected 0 to 1024");
+}
+
+TEST(MakeModel, ThreadsHaveALimit) {
+  EXPECT_EQ(refusal({"--threads", "100000"}), "make-model: --threads 100000: expected 0 to 1024");
+  setenv("OMP_NUM_THREADS", "100000", 1);
+  EXPECT_EQ(refusal({}), "OMP_NUM_THREADS '100000': expected 1 to 1024 threads");
+  unsetenv("OMP_NUM_THREADS");
 }
 
 TEST(MakeModel, WhatIsNoNumberIsNamed) {

@@ -22,11 +22,21 @@ class OptionsTest : public testing::Test {
     unsetenv("HYDRAJOB_MAX_FAILS");
     unsetenv("HYDRAJOB_DRY_RUN");
     unsetenv("HYDRAJOB_MODEL");
+    unsetenv("OMP_NUM_THREADS");
   }
 
   RunOptions parse(Strings arguments) const {
     arguments.insert(arguments.begin(), config_);
     return parse_run_options(arguments);
+  }
+  // Of a variable of this value.
+  std::string refusal_of(const char* variable, const char* value, const Strings& arguments = {}) const {
+    setenv(variable, value, 1);
+    Strings all = arguments;
+    all.insert(all.begin(), config_);
+    const std::string message = refusal(all);
+    unsetenv(variable);
+    return message;
   }
   std::string refusal(const Strings& arguments) const {
     try {
@@ -58,7 +68,10 @@ TEST_F(OptionsTest, ReadsEveryOption) {
        "--max-fails", "4",        "--time-limit", "60",        "--log-dir",  "logs",           "-v"});
   EXPECT_TRUE(options.dry_run && options.list && options.verbose && options.sweep.rerun_failed);
   EXPECT_EQ(options.ranks, 8);
-  EXPECT_EQ(options.set, (Strings{"batch=[1, 2]", "prefix=16", "device=cpu", "timeout=1.5"}));
+  Strings set;
+  for (const Assignment& assignment : options.set) set.push_back(assignment.given_by + " " + assignment.text);
+  EXPECT_EQ(set, (Strings{"--set batch=[1, 2]", "--set prefix=16", "--device device=cpu",
+                          "--timeout timeout=1.5"}));
   EXPECT_EQ(options.sweep.only, Strings{"batch=1"});
   EXPECT_EQ(options.sweep.exclude, Strings{"mode=paged"});
   EXPECT_EQ(options.sweep.store, "s.h5");
@@ -78,12 +91,37 @@ TEST_F(OptionsTest, TheEnvironmentCountsWhereTheCommandLineSaysNothing) {
   EXPECT_EQ(parse({"--max-fails", "2"}).sweep.max_fails, 2);
 }
 
+TEST_F(OptionsTest, AWrongVariableIsNamedWithItsValueAndWhatWasExpected) {
+  EXPECT_EQ(refusal_of("HYDRAJOB_MAX_FAILS", "abc"), "HYDRAJOB_MAX_FAILS 'abc': expected a whole number");
+  EXPECT_EQ(refusal_of("HYDRAJOB_MAX_FAILS", "-1"), "HYDRAJOB_MAX_FAILS -1: expected more than 0");
+  EXPECT_EQ(refusal_of("HYDRAJOB_MAX_FAILS", "abc", {"--max-fails", "1"}), "accepted");
+  EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "two"), "HYDRAJOB_RANKS 'two': expected a whole number");
+  EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "2").find("HYDRAJOB_RANKS 2: only with --dry-run"), 0U);
+  EXPECT_EQ(refusal_of("HYDRAJOB_TIMEOUT", "long"), "HYDRAJOB_TIMEOUT 'long': expected a number");
+  EXPECT_EQ(refusal_of("HYDRAJOB_DRY_RUN", "perhaps"), "HYDRAJOB_DRY_RUN 'perhaps': expected 1 or 0");
+  EXPECT_EQ(refusal_of("HYDRAJOB_ONLY", "bacth=1"),
+            "HYDRAJOB_ONLY 'bacth=1': unknown parameter 'bacth': did you mean 'batch'?");
+  setenv("HYDRAJOB_DEVICE", "gpu", 1);
+  EXPECT_EQ(parse({}).set.front().given_by, "HYDRAJOB_DEVICE");
+  unsetenv("HYDRAJOB_DEVICE");
+}
+
+TEST_F(OptionsTest, ThreadsHaveALimit) {
+  EXPECT_EQ(parse({"--threads", "1024"}).sweep.threads, 1024);
+  EXPECT_EQ(refusal({config_, "--threads", "1025"}), "--threads 1025: expected 1 to 1024");
+  EXPECT_EQ(refusal_of("HYDRAJOB_THREADS", "100000"), "HYDRAJOB_THREADS 100000: expected 1 to 1024");
+  EXPECT_EQ(refusal_of("OMP_NUM_THREADS", "100000"), "OMP_NUM_THREADS '100000': expected 1 to 1024 threads");
+  EXPECT_EQ(refusal_of("OMP_NUM_THREADS", "99999999999999999999"),
+            "OMP_NUM_THREADS '99999999999999999999': expected 1 to 1024 threads");
+  EXPECT_EQ(refusal_of("OMP_NUM_THREADS", "4,2"), "accepted");
+}
+
 TEST_F(OptionsTest, WrongOnesAreNamedWithTheNearest) {
   EXPECT_EQ(refusal({config_, "--rerun-fail"}),
             "unknown option '--rerun-fail': did you mean '--rerun-failed'?; hydrajob --help lists them");
   EXPECT_NE(refusal({config_, "--max", "3"}).find("unknown option"), std::string::npos);  // no abbreviations
   EXPECT_NE(refusal({config_, "--threads", "many"}).find("many"), std::string::npos);
-  EXPECT_EQ(refusal({config_, "--threads", "0"}), "--threads 0: expected more than 0");
+  EXPECT_EQ(refusal({config_, "--threads", "0"}), "--threads 0: expected 1 to 1024");
   EXPECT_EQ(refusal({config_, "--timeout", "-1"}), "--timeout -1: expected more than 0");
 }
 

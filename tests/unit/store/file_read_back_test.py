@@ -35,6 +35,39 @@ class ReadBack(unittest.TestCase):
         with open(records, encoding="utf-8") as file:
             cls.records = [json.loads(line) for line in file]
 
+    def test_the_analysis_knows_the_digest_of_small_and_large_stores(self):
+        """Of every number of stripes and of blocks behind the last whole one, as good as."""
+        for n_runs in (1, 2, 5, 300):
+            path = os.path.join(self.folder.name, f"{n_runs}.h5")
+            subprocess.run([WRITER, path, os.devnull, str(self.seed), str(n_runs)], check=True)
+            hydrajob_analysis.load(path)
+
+    def test_the_analysis_refuses_a_damaged_store(self):
+        path = os.path.join(self.folder.name, "damaged.h5")
+        with open(self.path, "rb") as file:
+            whole = file.read()
+        for place in (0, len(whole) // 2, len(whole) - 33, len(whole) - 1):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1
+            with open(path, "wb") as file:
+                file.write(damaged)
+            with self.assertRaisesRegex(hydrajob_analysis.StoreError, "damaged.h5: damaged: its digest is [0-9a-f]{16}, expected "):
+                hydrajob_analysis.load(path)
+
+    def test_a_store_that_another_program_changed_is_read_unchecked(self):
+        path = os.path.join(self.folder.name, "changed.h5")
+        shutil.copy(self.path, path)
+        with h5py.File(path, "r+") as file:
+            file.attrs["note"] = "mine"
+        self.assertEqual(len(hydrajob_analysis.load(path).runs), N_RUNS)
+
+    def test_a_store_and_its_copy_are_one(self):
+        path = os.path.join(self.folder.name, "copy.h5")
+        shutil.copy(self.path, path)
+        store = hydrajob_analysis.load([self.path, path])
+        self.assertEqual(len(store.runs), N_RUNS)
+        self.assertEqual(store.repeated, [f"{path}: the same store as {self.path}, taken once"])
+
     @classmethod
     def tearDownClass(cls):
         cls.folder.cleanup()

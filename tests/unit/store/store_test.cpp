@@ -13,6 +13,7 @@
 #include "store/journal.hpp"
 #include "store/store_file.hpp"
 #include "store/verify.hpp"
+#include "unit/base/nobody.hpp"
 #include "unit/base/temporary_folder.hpp"
 #include "unit/store/file_records.hpp"
 
@@ -167,6 +168,37 @@ TEST_F(StoreTest, a_damaged_file_is_refused_and_nothing_is_touched) {
   EXPECT_EQ(fs::file_size(path_), size);
   EXPECT_EQ(segments_of(path_).size(), 1U);
   EXPECT_FALSE(fs::exists(store_folder(path_) / "lease")) << "the next job would wait for this one";
+}
+
+TEST_F(StoreTest, what_is_refused_gets_no_folder_and_no_journal) {
+  const auto refused = [&](const std::string& why) {
+    try {
+      const Store store(path_);
+      ADD_FAILURE() << "accepted: " << why;
+    } catch (const StoreError& e) {
+      EXPECT_EQ(std::string(e.what()).substr(0, path_.string().size() + 2 + why.size()),
+                path_.string() + ": " + why);
+    }
+  };
+  path_ = folder_.path() / "x.h5";
+  std::ofstream(path_) << "no store";
+  refused("not a readable HDF5 file");
+  EXPECT_FALSE(fs::exists(store_folder(path_)));
+
+  fs::create_directories(segment_folder(path_));
+  refused("not a readable HDF5 file");
+  EXPECT_TRUE(journals_in(store_folder(path_)).empty());
+  fs::remove_all(store_folder(path_));
+
+  test::forbid(path_);
+  {
+    const test::Nobody nobody;
+    refused("cannot be read: Permission denied");
+  }
+  fs::remove(path_);
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  refused("is a pipe, expected a file");
+  EXPECT_FALSE(fs::exists(store_folder(path_)));
 }
 
 TEST_F(StoreTest, a_job_that_lost_its_lease_replaces_nothing) {

@@ -76,7 +76,7 @@ TEST_F(Foreign, FilesAreRefused) {
   EXPECT_EQ(message(), "not a model file: it is not HDF5");
   std::filesystem::remove(path_);
   std::filesystem::create_directory(path_);
-  EXPECT_EQ(message(), "cannot be opened: Is a directory");
+  EXPECT_EQ(message(), "is a folder, expected a model file");
 }
 
 TEST_F(Foreign, Hdf5FilesAreRefused) {

@@ -12,6 +12,7 @@
 #include "base/bf16.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "unit/base/nobody.hpp"
 #include "unit/base/temporary_folder.hpp"
 #include "unit/config/failure.hpp"
 #include "unit/weights/models.hpp"
@@ -200,6 +201,34 @@ TEST_F(ModelFile, SaysWhyItCannotBeWritten) {
             }).find("the model needs 192 TiB, "),
             std::string::npos);
   EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(ModelFile, ReplacesFilesOnly) {
+  const auto source = make_random_weights(grouped_model(), 1, 1);
+  const auto pipe = folder_.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(failure([&] { write_model_file(pipe, *source, DType::bf16); }),
+            pipe.string() + ": is a pipe, expected a file");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  const auto device = folder_.path() / "device";  // by a link, so that a failure harms none
+  std::filesystem::create_symlink("/dev/full", device);
+  EXPECT_EQ(failure([&] { write_model_file(device, *source, DType::bf16); }),
+            device.string() + ": is a device, expected a file");
+  EXPECT_TRUE(std::filesystem::is_symlink(device));
+}
+
+TEST_F(ModelFile, SaysWhyItCannotBeRead) {
+  const auto pipe = folder_.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(failure([&] { open_model_file(pipe, 1); }), pipe.string() + ": is a pipe, expected a model file");
+  const auto none = folder_.path() / "none.h5";
+  EXPECT_EQ(failure([&] { open_model_file(none, 1); }),
+            none.string() + ": cannot be opened: No such file or directory");
+  const auto path = write(grouped_model(), DType::bf16);
+  test::forbid(path);
+  const test::Nobody nobody;
+  EXPECT_EQ(failure([&] { open_model_file(path, 1); }),
+            path.string() + ": cannot be opened: Permission denied");
 }
 
 TEST_F(ModelFile, IsNotThereWhenItDoesNotFit) {
