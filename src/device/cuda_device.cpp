@@ -201,7 +201,7 @@ class CudaDevice final : public Device {
     return static_cast<double>(milliseconds) * 1e-3;
   }
 
-  std::optional<Condition> condition_after(const Mark& mark) override {
+  std::optional<DeviceCondition> condition_after(const Mark& mark) override {
     if (!tells_condition_) return std::nullopt;
     HJ_CUDA_CHECK(cudaEventSynchronize(static_cast<const CudaMark&>(mark).event()));
     return monitor_.condition();

@@ -40,7 +40,7 @@ class Buffer {
 enum class DeviceKind { cpu, cuda };
 
 // How fast a device may run at the moment, as far as it tells.
-struct Condition {
+struct DeviceCondition {
   std::optional<double> sm_clock_mhz;             // of the multiprocessors
   std::optional<std::uint64_t> throttle_reasons;  // NVML's bits (docs/store.md); 0: nothing holds it down
   std::optional<double> power_w;  // of the whole board; newer GPUs tell the last second's mean
@@ -101,7 +101,7 @@ class Device {
   // Waits until the stream has come to `mark`, then reads: so that what was launched behind it is running.
   // Nothing, and no wait, where the device does not tell. The host is held up, never the stream; but work
   // that is launched later for it may find the stream empty.
-  virtual std::optional<Condition> condition_after(const Mark& mark) {
+  virtual std::optional<DeviceCondition> condition_after(const Mark& mark) {
     static_cast<void>(mark);
     return std::nullopt;
   }

@@ -91,9 +91,9 @@ GpuMonitor::GpuMonitor(const std::string& uuid, const std::string& library)
 
 GpuMonitor::~GpuMonitor() = default;
 
-std::optional<Condition> GpuMonitor::condition() const {
+std::optional<DeviceCondition> GpuMonitor::condition() const {
   if (gpu_ == nullptr) return std::nullopt;
-  Condition condition;
+  DeviceCondition condition;
   // The clock first: it is what changes soonest once the work is done.
   condition.sm_clock_mhz = ask<unsigned>(library_->clock, gpu_, sm_clock);
   condition.throttle_reasons = ask<unsigned long long>(library_->clock_reasons, gpu_);

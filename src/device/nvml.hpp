@@ -20,7 +20,7 @@ class GpuMonitor {
   GpuMonitor& operator=(const GpuMonitor&) = delete;
 
   // Takes the host some 50 µs to 500 µs; the GPU's stream does not notice. Nothing where nothing can be read.
-  std::optional<Condition> condition() const;
+  std::optional<DeviceCondition> condition() const;
   std::optional<double> power_limit_w() const;  // that the driver was told to keep
   std::string driver_version() const;           // "580.95.05"; empty where it is not told
 
