@@ -66,7 +66,8 @@ def _status(store):
     times = store.runs[["started_unix_s", "finished_unix_s"]]
     started, finished = times["started_unix_s"].min(), times["finished_unix_s"].max()
     when = f", measured {_utc(started)} to {_utc(finished)}" if started > 0 and finished > 0 else ""
-    return f'<p class="lead">{html.escape(line)}{when}. Store: {paths}.</p>'
+    condition = html.escape(summaries.condition_line(store))
+    return f'<p class="lead">{html.escape(line)}{when}. Store: {paths}.{f" {condition}." if condition else ""}</p>'
 
 
 def _utc(unix_s):

@@ -57,6 +57,9 @@ def _parse(arguments):
 
 def print_tables(store, sections):
     print(summaries.status_line(store.runs))
+    condition = summaries.condition_line(store)
+    if condition:
+        print(condition)
     for section in sections:
         print("\n" + summaries.result_table(section).text())
     unmeasured = summaries.unmeasured_table(store.runs)

@@ -10,6 +10,16 @@ RUN_COLUMNS = (
 )
 SAMPLE_COLUMNS = ("value", "run", "rank", "iteration", "step", "warmup")
 
+# What the device of a sample told of itself; a phase has those that any of its devices did. With numpy's type.
+CONDITION_COLUMNS = {"sm_clock_mhz": "float64", "throttle_reasons": "Int64", "power_w": "float64"}
+
+# The bits of throttle_reasons, NVML's clocks event reasons. Idle: nothing holds the clock down, nothing asks for it.
+IDLE = 0x1
+THROTTLE_REASONS = {
+    0x2: "clock setting", 0x4: "power cap", 0x8: "hardware slowdown", 0x10: "sync boost", 0x20: "thermal, by software",
+    0x40: "thermal, by hardware", 0x80: "power brake", 0x100: "display clock setting",
+}
+
 STATUSES = ("ok", "failed", "out_of_memory", "timed_out", "crashed", "skipped")
 
 # In the order in which tables and legends show them: the ceiling first, then what approaches it.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .digest import check_digest
-from .schema import FORMAT, RUN_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, STATUSES, StoreError
+from .schema import CONDITION_COLUMNS, FORMAT, RUN_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, STATUSES, StoreError
 
 
 def load(paths):
@@ -41,7 +41,8 @@ class Store:
                   the kind of machine, from the environment: processor and threads a rank (None where it does not say);
                   `.attrs["units"]` and `.attrs["long_name"]` map a column to its unit and its meaning
     samples       one row a sample of a rank: store, run (index into `runs`), run_id, phase, value, rank, iteration, step,
-                  warmup; `.attrs["units"]` maps a phase to the unit of its values. Read when first asked for.
+                  warmup, sm_clock_mhz, throttle_reasons, power_w (missing where the rank's device did not tell);
+                  `.attrs["units"]` maps a phase to the unit of its values. Read when first asked for.
     environments  one row an environment: store, text, and the text's JSON object flattened ("env.cpu.model")
     configs       one row a configuration: store, text
 
@@ -75,6 +76,11 @@ class Store:
         return _concatenate(tables)
 
     @cached_property
+    def tells_conditions(self):
+        """Whether any sample has a condition of its device: without reading the samples."""
+        return any(file.tells_conditions() for file in self._files)
+
+    @cached_property
     def samples(self):
         tables, units, first_run = [], {}, 0
         for file in self._files:
@@ -86,10 +92,13 @@ class Store:
                 table["run"] += first_run
                 tables.append(table)
             first_run += n_runs
-        columns = ["store", "run", "run_id", "phase", *(c for c in SAMPLE_COLUMNS if c != "run")]
+        columns = ["store", "run", "run_id", "phase", *(c for c in SAMPLE_COLUMNS if c != "run"), *CONDITION_COLUMNS]
         if not tables:
             return pd.DataFrame(columns=columns)
         samples = pd.concat(tables, ignore_index=True)
+        for column, dtype in CONDITION_COLUMNS.items():
+            if column not in samples:
+                samples[column] = pd.Series(pd.NA if dtype == "Int64" else np.nan, index=samples.index, dtype=dtype)
         samples["store"] = self.runs["store"].to_numpy()[samples["run"]]
         samples["run_id"] = self.runs["run_id"].to_numpy()[samples["run"]]
         samples = samples[columns]
@@ -145,6 +154,10 @@ class _StoreFile:
         for column, group in (("environment", "environments"), ("config", "configs")):
             self._check_index(table[column], self._n_texts[group], f"/runs/{column}", f"/{group}/text")
 
+    def tells_conditions(self):
+        with self._open() as file:
+            return any(column in group for group in file.get("samples", {}).values() for column in CONDITION_COLUMNS)
+
     def samples(self, n_runs):
         """Yields (phase, unit, table) with `run` as in this file."""
         with self._open() as file:
@@ -154,11 +167,20 @@ class _StoreFile:
                 if missing:
                     raise StoreError(f"{self.path}: /samples/{phase} has no column {', '.join(missing)}")
                 n_samples = group["value"].shape[0]
-                table = pd.DataFrame({c: self._column(group[c], n_samples) for c in SAMPLE_COLUMNS})
+                told = [column for column in CONDITION_COLUMNS if column in group]
+                table = pd.DataFrame({c: self._column(group[c], n_samples) for c in (*SAMPLE_COLUMNS, *told)})
+                self._check_conditions(group, told)
+                table = table.astype({column: CONDITION_COLUMNS[column] for column in told})
                 self._check_index(table["run"], n_runs, f"/samples/{phase}/run", "/runs")
                 table["warmup"] = table["warmup"].astype(bool)
                 table["phase"] = phase
                 yield phase, self._attribute(group["value"], "units"), table
+
+    def _check_conditions(self, group, columns):
+        for column in columns:
+            kind, expected = ("i", "integers") if CONDITION_COLUMNS[column] == "Int64" else ("f", "floating-point numbers")
+            if group[column].dtype.kind != kind:
+                raise StoreError(f"{self.path}: {group[column].name} holds another type, expected {expected}")
 
     def texts(self, group):
         with self._open() as file:

@@ -1,10 +1,11 @@
 """The tables of a report: results by cell, what could not be measured and why, what ran where."""
 
+import numpy as np
 import pandas as pd
 
 from . import numbers
 from .cells import BASELINE, CEILING
-from .schema import STATUSES, mode_rank
+from .schema import IDLE, STATUSES, THROTTLE_REASONS, mode_rank
 from .tables import Table
 
 
@@ -12,6 +13,44 @@ def status_line(runs):
     counts = runs["status"].value_counts()
     parts = [f"{counts[status]:,} {status.replace('_', ' ')}" for status in STATUSES if status in counts]
     return f"{numbers.count(len(runs), 'run')}: {', '.join(parts)}" if parts else "no runs"
+
+
+def condition_line(store):
+    """The clocks of the devices while they were measured, and what held them down; empty where none told."""
+    if not store.tells_conditions:
+        return ""
+    samples = store.samples
+    samples = samples[~samples["warmup"].astype(bool)]
+    reasons = samples["throttle_reasons"]
+    # A device that was done before it was asked tells what it does when idle.
+    idle = ((reasons.fillna(0) & ~np.int64(IDLE)) == 0) & ((reasons.fillna(0) & IDLE) != 0)
+    parts = [_clock_range(samples.loc[~idle, "sm_clock_mhz"].dropna())]
+    parts.append(_throttled(reasons.dropna()))
+    if idle.any():
+        parts.append(f"{numbers.count(int(idle.sum()), 'sample')} read when idle")
+    return "; ".join(part for part in parts if part)
+
+
+def _clock_range(clocks):
+    if clocks.empty:
+        return ""
+    low, high = f"{clocks.min():,.0f}", f"{clocks.max():,.0f}"
+    return f"SM clock {low} MHz" if low == high else f"SM clock {low}{numbers.DASH}{high} MHz"
+
+
+def _throttled(reasons):
+    """"12 of 340 samples throttled (3.5 %): power cap 12, power brake 2": a sample may have several reasons."""
+    if reasons.empty:
+        return ""
+    bits = reasons.to_numpy(dtype=np.int64) & ~np.int64(IDLE)
+    throttled = int((bits != 0).sum())
+    if not throttled:
+        return f"none of {numbers.count(len(bits), 'sample')} throttled"
+    counts = {name: int(((bits & bit) != 0).sum()) for bit, name in THROTTLE_REASONS.items()}
+    counts["another reason"] = int(((bits & ~np.int64(sum(THROTTLE_REASONS))) != 0).sum())
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    return (f"{throttled:,} of {numbers.count(len(bits), 'sample')} throttled "
+            f"({numbers.percent(throttled / len(bits))}): {told}")
 
 
 def result_table(section):

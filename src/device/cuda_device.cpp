@@ -12,6 +12,7 @@
 #include "base/units.hpp"
 #include "device/cuda_error.hpp"
 #include "device/cuda_stream.hpp"
+#include "device/nvml.hpp"
 
 namespace hydrajob {
 namespace {
@@ -127,6 +128,12 @@ std::string uuid_text(const cudaUUID_t& uuid) {
   return text;
 }
 
+std::string uuid_of(int index) {
+  cudaDeviceProp gpu{};
+  HJ_CUDA_CHECK(cudaGetDeviceProperties(&gpu, index));
+  return uuid_text(gpu.uuid);
+}
+
 // 13000 becomes "13.0".
 std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
@@ -134,7 +141,7 @@ std::string version_text(int version) {
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(const DeviceRequest& request) : index_(choose_gpu(request)) {
+  explicit CudaDevice(const DeviceRequest& request) : index_(choose_gpu(request)), monitor_(uuid_of(index_)) {
     HJ_CUDA_CHECK(cudaSetDevice(index_));
     stream_ = std::make_unique<CudaStream>();
     std::size_t free = 0, total = 0;
@@ -194,6 +201,12 @@ class CudaDevice final : public Device {
     return static_cast<double>(milliseconds) * 1e-3;
   }
 
+  std::optional<DeviceCondition> condition_after(const Mark& mark) override {
+    if (!tells_condition_) return std::nullopt;
+    HJ_CUDA_CHECK(cudaEventSynchronize(static_cast<const CudaMark&>(mark).event()));
+    return monitor_.condition();
+  }
+
   std::map<std::string, std::string> describe() const override {
     cudaDeviceProp gpu{};
     HJ_CUDA_CHECK(cudaGetDeviceProperties(&gpu, index_));
@@ -202,17 +215,22 @@ class CudaDevice final : public Device {
     HJ_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
     std::array<char, 32> bus{};
     HJ_CUDA_CHECK(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), index_));
-    return {{"gpu", gpu.name},
-            {"uuid", uuid_text(gpu.uuid)},
-            {"pci_bus_id", bus.data()},
-            {"compute_capability", fmt::format("{}.{}", gpu.major, gpu.minor)},
-            {"multiprocessors", std::to_string(gpu.multiProcessorCount)},
-            {"memory", format_bytes(static_cast<double>(gpu.totalGlobalMem))},
-            {"l2_cache", format_bytes(static_cast<double>(gpu.l2CacheSize))},
-            {"ecc", gpu.ECCEnabled ? "on" : "off"},
-            {"driver_supports_cuda", version_text(driver)},
-            {"cuda", version_text(runtime)},
-            {"memory_of_rank", format_bytes(static_cast<double>(account_->limit))}};
+    std::map<std::string, std::string> facts{
+        {"gpu", gpu.name},
+        {"uuid", uuid_text(gpu.uuid)},
+        {"pci_bus_id", bus.data()},
+        {"compute_capability", fmt::format("{}.{}", gpu.major, gpu.minor)},
+        {"multiprocessors", std::to_string(gpu.multiProcessorCount)},
+        {"memory", format_bytes(static_cast<double>(gpu.totalGlobalMem))},
+        {"l2_cache", format_bytes(static_cast<double>(gpu.l2CacheSize))},
+        {"ecc", gpu.ECCEnabled ? "on" : "off"},
+        {"driver", monitor_.driver_version()},
+        {"driver_supports_cuda", version_text(driver)},
+        {"cuda", version_text(runtime)},
+        {"memory_of_rank", format_bytes(static_cast<double>(account_->limit))}};
+    if (const auto limit = monitor_.power_limit_w()) facts["power_limit"] = fmt::format("{:g} W", *limit);
+    std::erase_if(facts, [](const auto& fact) { return fact.second.empty(); });
+    return facts;
   }
 
  private:
@@ -221,6 +239,8 @@ class CudaDevice final : public Device {
   }
 
   int index_;
+  GpuMonitor monitor_;
+  bool tells_condition_ = monitor_.condition().has_value();
   std::unique_ptr<CudaStream> stream_;
   std::shared_ptr<Account> account_ = std::make_shared<Account>();
 };

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace hydrajob {
@@ -37,6 +38,13 @@ class Buffer {
 };
 
 enum class DeviceKind { cpu, cuda };
+
+// How fast a device may run at the moment, as far as it tells.
+struct DeviceCondition {
+  std::optional<double> sm_clock_mhz;             // of the multiprocessors
+  std::optional<std::uint64_t> throttle_reasons;  // NVML's bits (docs/store.md); 0: nothing holds it down
+  std::optional<double> power_w;  // of the whole board; newer GPUs tell the last second's mean
+};
 
 // Work of a device that was recorded once, to be launched often.
 class Replay {
@@ -89,6 +97,14 @@ class Device {
   virtual std::unique_ptr<Mark> mark() = 0;
   // Seconds between two marks of this device, after synchronize().
   virtual double seconds_between(const Mark& begin, const Mark& end) const = 0;
+
+  // Waits until the stream has come to `mark`, then reads: so that what was launched behind it is running.
+  // Nothing, and no wait, where the device does not tell. The host is held up, never the stream; but work
+  // that is launched later for it may find the stream empty.
+  virtual std::optional<DeviceCondition> condition_after(const Mark& mark) {
+    static_cast<void>(mark);
+    return std::nullopt;
+  }
 
   // Provenance: "cpu_model", "cores", "isa", or the GPU's name, UUID, driver …
   virtual std::map<std::string, std::string> describe() const = 0;

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "store/condition_columns.hpp"
 #include "store/run_columns.hpp"
 
 namespace hydrajob {
@@ -39,11 +40,32 @@ std::string cell(const Column& column, std::size_t row) {
   return csv_field(std::get<std::vector<std::string>>(column.values)[row]);
 }
 
+// The value of each sample, `missing` where its device did not tell.
+template <class Member>
+std::vector<std::string> told_texts(const SampleSeries& s, Member member, const std::string& missing) {
+  std::vector<std::string> texts;
+  for (const SampleCondition& condition : s.condition) {
+    const auto& value = condition.*member;
+    texts.push_back(value ? fmt::format("{}", *value) : missing);
+  }
+  texts.resize(s.value.size(), missing);
+  return texts;
+}
+
+std::string json_conditions(const SampleSeries& s) {
+  std::string text;
+  if (s.condition.empty()) return text;
+  for_each_condition([&](const char* name, const char*, const char*, auto member) {
+    text += fmt::format(R"(,"{}":[{}])", name, fmt::join(told_texts(s, member, "null"), ","));
+  });
+  return text;
+}
+
 std::string json_series(const SampleSeries& s) {
   return fmt::format(
-      R"({{"phase":{},"unit":{},"warmup":{},"value":[{}],"rank":[{}],"iteration":[{}],"step":[{}]}})",
+      R"({{"phase":{},"unit":{},"warmup":{},"value":[{}],"rank":[{}],"iteration":[{}],"step":[{}]{}}})",
       json_string(s.phase), json_string(s.unit), s.warmup, fmt::join(s.value, ","), fmt::join(s.rank, ","),
-      fmt::join(s.iteration, ","), fmt::join(s.step, ","));
+      fmt::join(s.iteration, ","), fmt::join(s.step, ","), json_conditions(s));
 }
 
 std::string json_head(const RunRecord& r) {
@@ -70,12 +92,20 @@ void export_runs_csv(std::ostream& out, const std::vector<RunRecord>& records) {
 }
 
 void export_samples_csv(std::ostream& out, const std::vector<RunRecord>& records) {
-  out << "run_id,phase,value,unit,rank,iteration,step,warmup\n";
+  out << "run_id,phase,value,unit,rank,iteration,step,warmup";
+  for_each_condition([&](const char* name, const char*, const char*, auto) { out << ',' << name; });
+  out << '\n';
   for (const RunRecord& r : records) {
     for (const SampleSeries& s : r.samples) {
+      std::vector<std::vector<std::string>> told;
+      for_each_condition([&](const char*, const char*, const char*, auto member) {
+        told.push_back(told_texts(s, member, ""));
+      });
       for (std::size_t i = 0; i < s.value.size(); ++i) {
-        out << fmt::format("{},{},{},{},{},{},{},{}\n", r.run_id, csv_field(s.phase), s.value[i],
+        out << fmt::format("{},{},{},{},{},{},{},{}", r.run_id, csv_field(s.phase), s.value[i],
                            csv_field(s.unit), s.rank[i], s.iteration[i], s.step[i], s.warmup ? 1 : 0);
+        for (const auto& texts : told) out << ',' << texts[i];
+        out << '\n';
       }
     }
   }

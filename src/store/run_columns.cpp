@@ -4,12 +4,15 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "store/condition_columns.hpp"
 
 namespace hydrajob {
 namespace {
@@ -164,7 +167,24 @@ struct SampleColumns {
   std::string unit;
   Doubles value;
   Ints run, rank, iteration, step, warmup;
+  std::vector<SampleCondition> condition;
 };
+
+// A column for each thing that any device told.
+void add_conditions(std::vector<Column>& columns, const std::vector<SampleCondition>& conditions) {
+  for_each_condition([&](const char* name, const char* unit, const char* long_name, auto member) {
+    using T = typename std::decay_t<decltype(SampleCondition{}.*member)>::value_type;
+    std::vector<T> values;
+    bool any = false, all = true;
+    for (const SampleCondition& condition : conditions) {
+      const std::optional<T>& value = condition.*member;
+      values.push_back(value.value_or(missing_of(T{})));
+      any = any || value;
+      all = all && value;
+    }
+    if (any) columns.push_back({name, unit, long_name, std::move(values), !all, 8});
+  });
+}
 
 std::vector<Column> to_columns(SampleColumns s) {
   std::vector<Column> columns;
@@ -174,6 +194,7 @@ std::vector<Column> to_columns(SampleColumns s) {
   columns.push_back({"iteration", "1", "iteration, warm-up counted apart", std::move(s.iteration), false, 4});
   columns.push_back({"step", "1", "step within the iteration", std::move(s.step), false, 4});
   columns.push_back({"warmup", "1", "1: a warm-up sample, 0: a measured one", std::move(s.warmup), false, 1});
+  add_conditions(columns, s.condition);
   return columns;
 }
 
@@ -189,6 +210,8 @@ std::map<std::string, std::vector<Column>> sample_tables(const std::vector<RunRe
       phase.iteration.insert(phase.iteration.end(), series.iteration.begin(), series.iteration.end());
       phase.step.insert(phase.step.end(), series.step.begin(), series.step.end());
       phase.warmup.insert(phase.warmup.end(), series.value.size(), series.warmup ? 1 : 0);
+      phase.condition.insert(phase.condition.end(), series.condition.begin(), series.condition.end());
+      phase.condition.resize(phase.value.size());
     }
   }
   std::map<std::string, std::vector<Column>> tables;
@@ -240,8 +263,10 @@ class Reader {
     if (found == nullptr) fail(fmt::format("{} holds another type, expected {}", column.name, expected));
     return *found;
   }
-  const Ints& ints(const Column& c) const { return values<std::int64_t>(c, "integers"); }
-  const Doubles& reals(const Column& c) const { return values<double>(c, "floating-point numbers"); }
+  static const char* name_of_type(std::int64_t) { return "integers"; }
+  static const char* name_of_type(double) { return "floating-point numbers"; }
+  const Ints& ints(const Column& c) const { return values<std::int64_t>(c, name_of_type(std::int64_t{})); }
+  const Doubles& reals(const Column& c) const { return values<double>(c, name_of_type(double{})); }
   const Strings& texts(const Column& c) const { return values<std::string>(c, "strings"); }
 
   const std::string& text_at(const Strings& all, std::int64_t index, const std::string& what) const {
@@ -328,6 +353,7 @@ class Reader {
     const Ints& iteration = ints(find(columns, "iteration", group));
     const Ints& step = ints(find(columns, "step", group));
     const Ints& warmup = ints(find(columns, "warmup", group));
+    const std::vector<SampleCondition> condition = conditions(columns, value.size());
     std::map<std::pair<std::int64_t, bool>, SampleSeries> series;
     for (std::size_t i = 0; i < value.size(); ++i) {
       if (run[i] < 0 || run[i] >= static_cast<std::int64_t>(records_.size())) {
@@ -338,13 +364,31 @@ class Reader {
       s.rank.push_back(static_cast<std::int32_t>(rank[i]));
       s.iteration.push_back(static_cast<std::int32_t>(iteration[i]));
       s.step.push_back(static_cast<std::int32_t>(step[i]));
+      s.condition.push_back(condition[i]);
     }
     for (auto& [key, s] : series) {
       s.phase = phase;
       s.unit = value_column.units;
       s.warmup = key.second;
+      drop_untold(s);
       records_[static_cast<std::size_t>(key.first)].samples.push_back(std::move(s));
     }
+  }
+
+  // Stores of devices that do not tell, and those of earlier versions, have none of these columns.
+  std::vector<SampleCondition> conditions(const std::vector<Column>& columns, std::size_t n) const {
+    std::vector<SampleCondition> all(n);
+    for_each_condition([&](const std::string& name, const char*, const char*, auto member) {
+      using T = typename std::decay_t<decltype(SampleCondition{}.*member)>::value_type;
+      const auto column =
+          std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == name; });
+      if (column == columns.end()) return;
+      const std::vector<T>& told = values<T>(*column, name_of_type(T{}));
+      for (std::size_t i = 0; i < n; ++i) {
+        if (!is_missing(told[i])) all[i].*member = told[i];
+      }
+    });
+    return all;
   }
 
   const StoreTables& tables_;

@@ -1,5 +1,6 @@
 #include "store/run_record.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.hpp"
@@ -33,6 +34,12 @@ RunStatus parse_run_status(const std::string& text) {
   }
   throw StoreError("status '" + text +
                    "': expected ok, failed, out_of_memory, timed_out, crashed or skipped");
+}
+
+void drop_untold(SampleSeries& series) {
+  const bool told = std::any_of(series.condition.begin(), series.condition.end(),
+                                [](const SampleCondition& c) { return c != SampleCondition{}; });
+  if (!told) series.condition.clear();
 }
 
 }  // namespace hydrajob

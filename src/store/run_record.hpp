@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,15 @@ enum class RunStatus {
 std::string to_string(RunStatus status);
 RunStatus parse_run_status(const std::string& name);  // throws StoreError
 
+// The rank's device while a sample was measured; what it does not tell is missing.
+struct SampleCondition {
+  std::optional<double> sm_clock_mhz;
+  std::optional<std::int64_t> throttle_reasons;  // bits, as docs/store.md names them; 0: nothing held it down
+  std::optional<double> power_w;
+
+  bool operator==(const SampleCondition&) const = default;
+};
+
 // Every sample of one phase, all ranks of the group. Sample i: rank[i] measured value[i] in iteration[i],
 // step[i].
 struct SampleSeries {
@@ -31,8 +41,12 @@ struct SampleSeries {
   std::vector<double> value;
   std::vector<std::int32_t> rank;  // within the group
   std::vector<std::int32_t> iteration;
-  std::vector<std::int32_t> step;  // 0 where the phase has none
+  std::vector<std::int32_t> step;               // 0 where the phase has none
+  std::vector<SampleCondition> condition = {};  // of each sample; empty where none of them has anything
 };
+
+// Empties `condition` where it holds nothing.
+void drop_untold(SampleSeries& series);
 
 // One column of the runs table: a number with its unit and what it means.
 struct Metric {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/process.hpp"
+#include "store/condition_columns.hpp"
 #include "store/sealed_file.hpp"
 
 namespace hydrajob {
@@ -44,12 +46,14 @@ void erase_holes(SampleSeries& series) {
     series.rank[kept] = series.rank[i];
     series.iteration[kept] = series.iteration[i];
     series.step[kept] = series.step[i];
+    if (!series.condition.empty()) series.condition[kept] = series.condition[i];
     ++kept;
   }
   series.value.resize(kept);
   series.rank.resize(kept);
   series.iteration.resize(kept);
   series.step.resize(kept);
+  if (!series.condition.empty()) series.condition.resize(kept);
 }
 
 // A result with a hole is no result: it is kept as failed, with what is finite in it. A run that had failed
@@ -69,10 +73,11 @@ RunRecord without_holes(const RunRecord& record, const std::string& hole) {
 void expect_equal_lengths(const RunRecord& record) {
   for (const SampleSeries& s : record.samples) {
     const std::size_t n = s.value.size();
-    if (s.rank.size() == n && s.iteration.size() == n && s.step.size() == n) continue;
-    throw StoreError(fmt::format("run {}: samples of {}: {} values, {} ranks, {} iterations, {} steps",
-                                 record.run_id, s.phase, n, s.rank.size(), s.iteration.size(),
-                                 s.step.size()));
+    const bool told = s.condition.empty() || s.condition.size() == n;
+    if (s.rank.size() == n && s.iteration.size() == n && s.step.size() == n && told) continue;
+    throw StoreError(fmt::format(
+        "run {}: samples of {}: {} values, {} ranks, {} iterations, {} steps, {} conditions", record.run_id,
+        s.phase, n, s.rank.size(), s.iteration.size(), s.step.size(), s.condition.size()));
   }
 }
 
@@ -84,6 +89,34 @@ Value to_value(const Json& json) {
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number_float()) return json.get<double>();
   return json.get<std::string>();
+}
+
+// The arrays of what was told, null where it was not; none where nothing was.
+void add_conditions(Json& json, const SampleSeries& s) {
+  for_each_condition([&](const char* name, const char*, const char*, auto member) {
+    const auto tells = [&](const SampleCondition& condition) { return (condition.*member).has_value(); };
+    if (std::none_of(s.condition.begin(), s.condition.end(), tells)) return;
+    Json& values = json[name] = Json::array();
+    for (const SampleCondition& condition : s.condition) {
+      values.push_back(tells(condition) ? Json(*(condition.*member)) : Json());
+    }
+  });
+}
+
+void read_conditions(const Json& json, SampleSeries& s) {
+  for_each_condition([&](const char* name, const char*, const char*, auto member) {
+    using T = typename std::decay_t<decltype(SampleCondition{}.*member)>::value_type;
+    if (!json.contains(name)) return;
+    const Json& values = json.at(name);
+    if (values.size() != s.value.size()) {
+      throw StoreError(
+          fmt::format("samples of {}: {} values, {} of {}", s.phase, s.value.size(), values.size(), name));
+    }
+    s.condition.resize(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!values[i].is_null()) s.condition[i].*member = values[i].get<T>();
+    }
+  });
 }
 
 Json to_json(const RunRecord& record) {
@@ -100,6 +133,7 @@ Json to_json(const RunRecord& record) {
                        {"rank", s.rank},
                        {"iteration", s.iteration},
                        {"step", s.step}});
+    add_conditions(samples.back(), s);
   }
   return {{"run_id", record.run_id},
           {"attempt", record.attempt},
@@ -127,6 +161,7 @@ SampleSeries to_series(const Json& json) {
   json.at("rank").get_to(s.rank);
   json.at("iteration").get_to(s.iteration);
   json.at("step").get_to(s.step);
+  read_conditions(json, s);
   return s;
 }
 

@@ -15,6 +15,16 @@
 namespace hydrajob {
 namespace {
 
+// Empty where it is as a device could tell it; what is missing is not wrong.
+std::string wrong_condition(const SampleCondition& c) {
+  const auto is_amount = [](double value) { return std::isfinite(value) && value >= 0; };
+  if (c.sm_clock_mhz && !is_amount(*c.sm_clock_mhz)) return fmt::format("a clock of {} MHz", *c.sm_clock_mhz);
+  if (c.throttle_reasons && *c.throttle_reasons < 0)
+    return fmt::format("throttle reasons {}, expected a set of bits", *c.throttle_reasons);
+  if (c.power_w && !is_amount(*c.power_w)) return fmt::format("a power of {} W", *c.power_w);
+  return {};
+}
+
 class Verifier {
  public:
   explicit Verifier(const std::filesystem::path& store) : store_(store) {}
@@ -67,6 +77,10 @@ class Verifier {
     for (const SampleSeries& series : record.samples) {
       for (const double value : series.value) {
         if (!std::isfinite(value)) return problem("a sample of " + series.phase + " is not a finite number");
+      }
+      for (const SampleCondition& condition : series.condition) {
+        const std::string wrong = wrong_condition(condition);
+        if (!wrong.empty()) return problem(fmt::format("a sample of {}: {}", series.phase, wrong));
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <type_traits>
 #include <utility>
 
 namespace hydrajob {
@@ -10,6 +11,7 @@ namespace {
 
 template <class T>
 void put(std::string& bytes, const T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
   bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
@@ -29,6 +31,7 @@ void put_sample(std::string& bytes, const PhaseSample& sample) {
   put(bytes, sample.step);
   put(bytes, sample.warmup);
   put(bytes, sample.seconds);
+  put(bytes, sample.condition);
 }
 
 PhaseSample take_sample(const std::string& bytes, std::size_t& at, std::int32_t rank) {
@@ -40,6 +43,7 @@ PhaseSample take_sample(const std::string& bytes, std::size_t& at, std::int32_t 
   sample.step = take<std::int32_t>(bytes, at);
   sample.warmup = take<bool>(bytes, at);
   sample.seconds = take<double>(bytes, at);
+  sample.condition = take<DeviceCondition>(bytes, at);
   sample.rank = rank;
   return sample;
 }
@@ -62,6 +66,14 @@ std::size_t Recorder::begin(const std::string& phase, std::int32_t iteration, st
 
 void Recorder::end(std::size_t interval) {
   intervals_[interval].end = device_.mark();
+}
+
+void Recorder::observe(std::size_t first) {
+  if (first >= intervals_.size()) return;
+  const std::size_t middle = first + (intervals_.size() - first - 1) / 2;
+  const auto condition = device_.condition_after(*intervals_[middle].begin);
+  if (!condition) return;
+  for (std::size_t i = first; i < intervals_.size(); ++i) intervals_[i].sample.condition = *condition;
 }
 
 std::vector<PhaseSample> Recorder::collect() {

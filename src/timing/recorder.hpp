@@ -19,6 +19,7 @@ struct PhaseSample {
   bool warmup = false;
   std::int32_t rank = 0;
   double seconds = 0;
+  DeviceCondition condition = {};  // of the rank's device, read once an iteration; empty where it was not
 };
 
 class Recorder {
@@ -28,6 +29,12 @@ class Recorder {
   // One interval; intervals may nest. Returns a handle for end(). No synchronisation.
   std::size_t begin(const std::string& phase, std::int32_t iteration, std::int32_t step, bool warmup);
   void end(std::size_t interval);
+
+  // Reads the device's condition once for all intervals from `first` on, which are the work of one iteration,
+  // all of it launched. Read when the device has come to the middle one: with half of the work before it the
+  // device is under load, and with half behind it the host is still ahead when it launches what comes next.
+  // On a device that does not tell nothing happens.
+  void observe(std::size_t first);
 
   // Waits for the device, resolves this rank's intervals, gathers every rank's. The same on all ranks.
   // Collective. The recorder is empty afterwards.

@@ -138,6 +138,7 @@ class Attention final : public Workload {
     const std::size_t interval = recorder.begin("attention", iteration, 0, warmup);
     operate();
     recorder.end(interval);
+    recorder.observe(interval);
   }
 
   // Nothing waits for it: while it runs the operation is launched, and its time is the device's alone.

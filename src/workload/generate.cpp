@@ -68,6 +68,7 @@ class Generate final : public Workload {
       engine_->decode();
       recorder_.end(decode);
     }
+    recorder_.observe(prefill);
   }
 
   std::vector<double> judged(const std::vector<PhaseSample>& samples) const {

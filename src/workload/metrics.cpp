@@ -27,6 +27,19 @@ void add_statistics(RunRecord& record, const std::string& name, const std::strin
   add("n", static_cast<double>(seconds.size()), "1", "number of samples");
 }
 
+namespace {
+
+SampleCondition to_stored(const DeviceCondition& condition) {
+  SampleCondition stored;
+  stored.sm_clock_mhz = condition.sm_clock_mhz;
+  if (condition.throttle_reasons)
+    stored.throttle_reasons = static_cast<std::int64_t>(*condition.throttle_reasons);
+  stored.power_w = condition.power_w;
+  return stored;
+}
+
+}  // namespace
+
 void add_samples(RunRecord& record, const std::vector<PhaseSample>& samples) {
   std::map<std::pair<std::string, bool>, SampleSeries> series;
   for (const PhaseSample& sample : samples) {
@@ -37,7 +50,9 @@ void add_samples(RunRecord& record, const std::vector<PhaseSample>& samples) {
     s.rank.push_back(sample.rank);
     s.iteration.push_back(sample.iteration);
     s.step.push_back(sample.step);
+    s.condition.push_back(to_stored(sample.condition));
   }
+  for (auto& [key, s] : series) drop_untold(s);
   for (auto& [key, s] : series) record.samples.push_back(std::move(s));
 }
 
@@ -72,7 +87,8 @@ void add_totals(std::vector<PhaseSample>& samples) {
   for (const PhaseSample& sample : samples) {
     if (sample.phase != "prefill" && sample.phase != "decode_step") continue;
     PhaseSample& total = totals[{sample.rank, !sample.warmup, sample.iteration}];
-    total = {"total", sample.iteration, 0, sample.warmup, sample.rank, total.seconds + sample.seconds};
+    // Its parts have the condition: once is enough to count by.
+    total = {"total", sample.iteration, 0, sample.warmup, sample.rank, total.seconds + sample.seconds, {}};
   }
   for (auto& [key, total] : totals) samples.push_back(std::move(total));
 }

@@ -51,6 +51,45 @@ class Load(StoreTest):
         self.assertEqual(set(steps["run_id"]), {f"{1:032x}"})
         self.assertEqual(list(samples.loc[samples["phase"] == "prefill", "warmup"]), [True])
 
+    def test_samples_have_what_their_devices_told(self):
+        runs = [generate_run("hydragen", 4, 128, 0.5), generate_run("noshared", 4, 128, 0.9)]
+        told = samples_of(1, "decode_step", [0.1, 0.2], sm_clock_mhz=[1755.0, 1980.0], throttle_reasons=[4, None])
+        path = self.store(runs, samples=told + samples_of(0, "decode_step", [0.3]) + samples_of(0, "prefill", [0.4]))
+
+        store = load(path)
+        samples = store.samples.sort_values("value")
+
+        self.assertTrue(store.tells_conditions)
+        np.testing.assert_array_equal(samples["sm_clock_mhz"], [1755, 1980, np.nan, np.nan])
+        self.assertEqual(list(samples["throttle_reasons"]), [4, pd.NA, pd.NA, pd.NA])
+        self.assertEqual(samples["throttle_reasons"].dtype, "Int64")
+        self.assertTrue(samples["power_w"].isna().all())
+
+    def test_samples_of_devices_that_do_not_tell(self):
+        store = load(self.store([generate_run("hydragen", 4, 128, 0.5)], samples=samples_of(0, "decode_step", [0.1])))
+
+        self.assertFalse(store.tells_conditions)
+        self.assertEqual(store.samples["throttle_reasons"].dtype, "Int64")
+        self.assertTrue(store.samples[["sm_clock_mhz", "throttle_reasons", "power_w"]].isna().all(axis=None))
+
+    def test_a_store_that_tells_and_one_that_does_not(self):
+        runs = [generate_run("hydragen", 4, 128, 0.5)]
+        told = samples_of(0, "decode_step", [0.1], sm_clock_mhz=[1755.0], throttle_reasons=[0], power_w=[612.5])
+        paths = [self.store(runs, "a.h5", samples=samples_of(0, "decode_step", [0.2])),
+                 self.store(runs, "b.h5", samples=told)]
+
+        samples = load(paths).samples
+
+        np.testing.assert_array_equal(samples["power_w"], [np.nan, 612.5])
+        self.assertEqual(list(samples["throttle_reasons"]), [pd.NA, 0])
+
+    def test_conditions_of_another_type_are_refused(self):
+        path = self.store([generate_run("hydragen", 4, 128, 0.5)],
+                          samples=samples_of(0, "decode_step", [0.1], throttle_reasons=[0.5]))
+
+        with self.assertRaisesRegex(StoreError, "/samples/decode_step/throttle_reasons holds another type, expected int"):
+            load(path).samples
+
     def test_several_stores_keep_their_runs_texts_and_samples_apart(self):
         first = self.store([generate_run("hydragen", 4, 128, 0.5)], "a.h5", configs=("a",),
                            samples=samples_of(0, "decode_step", [0.1]))

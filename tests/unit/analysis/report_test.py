@@ -96,6 +96,33 @@ class Report(StoreTest):
         self.assertEqual((code, errors), (0, ""))
         self.assertEqual(output, TABLE)
 
+    def test_throttled_samples_are_said_in_one_line(self):
+        path = self.store(quick_runs(), samples=samples_of(
+            1, "decode_step", [0.1] * 6, sm_clock_mhz=[1980.0, 1755.0, 1300.0, 1980.0, 210.0, None],
+            throttle_reasons=[0, 0x4, 0x84, 0x200, 0x1, None]) + samples_of(
+            1, "decode_step", [0.1], warmup=True, sm_clock_mhz=[100.0], throttle_reasons=[0x40]))
+        line = ("SM clock 1,300–1,980 MHz; 3 of 5 samples throttled (60.0 %): power cap 2, power brake 1, "
+                "another reason 1; 1 sample read when idle")
+        code, output, errors = self.run_main(path, "-o", self.folder / "out")
+
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(output.splitlines()[1], line)
+        self.assertIn(f" {line}.</p>", (self.folder / "out/report.html").read_text("utf-8"))
+
+    def test_samples_that_were_not_throttled(self):
+        path = self.store(quick_runs(), samples=samples_of(
+            1, "decode_step", [0.1] * 2, sm_clock_mhz=[1980.0, 1980.0], throttle_reasons=[0, 0]))
+
+        self.assertEqual(self.run_main(path, "--table")[1].splitlines()[1],
+                         "SM clock 1,980 MHz; none of 2 samples throttled")
+
+    def test_devices_that_tell_one_thing_only(self):
+        for told, line in (({"sm_clock_mhz": [1700.0, 1800.0]}, "SM clock 1,700–1,800 MHz"),
+                           ({"throttle_reasons": [0x20, None]},
+                            "1 of 1 sample throttled (100.0 %): thermal, by software 1")):
+            path = self.store(quick_runs(), samples=samples_of(1, "decode_step", [0.1] * 2, **told))
+            self.assertEqual(self.run_main(path, "--table")[1].splitlines()[1], line)
+
     def test_runs_that_are_not_in_the_file_yet_are_said(self):
         path = self.write_quick()
         segments = self.folder / (Path(path).name + ".d") / "segments"

@@ -60,10 +60,14 @@ def _phase(name, median, half_width):
     return phase
 
 
-def samples_of(run, phase, values, ranks=1, warmup=False):
-    """Rows of one run: values[i] is step i of iteration 0; rank r takes (1 + r) times as long."""
+CONDITIONS = {"sm_clock_mhz": "MHz", "throttle_reasons": "1", "power_w": "W"}
+
+
+def samples_of(run, phase, values, ranks=1, warmup=False, **condition):
+    """Rows of one run: values[i] is step i of iteration 0; rank r takes (1 + r) times as long. `condition`: lists with
+    what the device told at each step."""
     return [{"phase": phase, "run": run, "rank": rank, "iteration": 0, "step": step, "warmup": int(warmup),
-             "value": value * (1 + rank)}
+             "value": value * (1 + rank), **{name: told[step] for name, told in condition.items()}}
             for rank in range(ranks) for step, value in enumerate(values)]
 
 
@@ -106,6 +110,9 @@ def _write_samples(group, samples):
         phase_group = group.create_group(phase)
         for name in ("value", "run", "rank", "iteration", "step", "warmup"):
             _write_column(phase_group, name, [sample[name] for sample in own], name, "s" if name == "value" else "1")
+        for name, unit in CONDITIONS.items():
+            if any(sample.get(name) is not None for sample in own):
+                _write_column(phase_group, name, [sample.get(name) for sample in own], name, unit)
 
 
 def _write_column(group, name, values, long_name, unit):
@@ -124,5 +131,5 @@ def _write_column(group, name, values, long_name, unit):
     dataset = group.create_dataset(name, data=data, dtype=data.dtype)
     dataset.attrs["units"] = unit
     dataset.attrs["long_name"] = long_name
-    if name.startswith("param."):
+    if name.startswith("param.") or name in CONDITIONS and len(present) < len(values):
         dataset.attrs["missing_value"] = missing

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <functional>
+#include <iostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -101,6 +102,27 @@ TEST_F(CudaDevice, SaysWhatItIs) {
     EXPECT_FALSE(facts.at(name).empty()) << name;
   }
   EXPECT_EQ(facts.at("uuid").size(), std::string("GPU-00000000-0000-0000-0000-000000000000").size());
+}
+
+// Where the driver brings NVML, as it does but in some containers.
+TEST_F(CudaDevice, TellsItsConditionUnderLoad) {
+  const auto device = make_device(request());
+  if (!device->describe().contains("driver")) GTEST_SKIP() << "NVML is not there";
+  EXPECT_NE(device->describe().at("driver").find('.'), std::string::npos);
+  const auto a = device->allocate(std::size_t{256} << 20), b = device->allocate(std::size_t{256} << 20);
+  const auto begin = device->mark();
+  for (int i = 0; i < 500; ++i) device->copy_on_device(b->data(), a->data(), a->bytes());
+  const auto condition = device->condition_after(*begin);
+  const auto end = device->mark();
+  device->synchronize();
+  ASSERT_TRUE(condition);
+  ASSERT_TRUE(condition->sm_clock_mhz);
+  EXPECT_GT(*condition->sm_clock_mhz, 100);
+  EXPECT_LT(*condition->sm_clock_mhz, 5000);
+  EXPECT_GT(condition->power_w.value_or(11), 10);
+  std::cout << "clock " << *condition->sm_clock_mhz << " MHz, reasons "
+            << condition->throttle_reasons.value_or(0) << ", power " << condition->power_w.value_or(0)
+            << " W\n";
 }
 
 TEST_F(CudaDevice, EachRankNeedsAGpu) {

@@ -82,12 +82,14 @@ TEST(Export, csv_of_no_runs_is_its_header) {
 TEST(Export, samples_csv_has_a_row_a_sample) {
   RunRecord record = small_record();
   record.samples.push_back({"total", "s", true, {1e-9}, {3}, {4}, {5}});
+  record.samples[0].condition = {{1755, 4, 612.5}, {1980, {}, {}}};
   std::ostringstream out;
   export_samples_csv(out, {record});
   const std::string id(32, 'a');
-  EXPECT_EQ(out.str(), "run_id,phase,value,unit,rank,iteration,step,warmup\n" + id +
-                           ",decode_step,0.25,s,0,0,1,0\n" + id + ",decode_step,0.75,s,1,0,1,0\n" + id +
-                           ",total,1e-09,s,3,4,5,1\n");
+  EXPECT_EQ(out.str(),
+            "run_id,phase,value,unit,rank,iteration,step,warmup,sm_clock_mhz,throttle_reasons,power_w\n" +
+                id + ",decode_step,0.25,s,0,0,1,0,1755,4,612.5\n" + id +
+                ",decode_step,0.75,s,1,0,1,0,1980,,\n" + id + ",total,1e-09,s,3,4,5,1,,,\n");
 }
 
 TEST(Export, jsonl_escapes_and_keeps_types) {
@@ -115,6 +117,17 @@ TEST(Export, jsonl_takes_the_samples_along_when_asked) {
                      R"("rank":[0,1],"iteration":[0,0],"step":[1,1]}])"),
       std::string::npos)
       << out.str();
+}
+
+TEST(Export, jsonl_has_null_for_what_a_device_did_not_tell) {
+  RunRecord record = small_record();
+  record.samples[0].condition = {{1755, 4, {}}, {1980.5, {}, {}}};
+  std::ostringstream out;
+  export_jsonl(out, {record}, true);
+  const auto series = nlohmann::json::parse(out.str()).at("samples").at(0);
+  EXPECT_EQ(series.at("sm_clock_mhz"), (nlohmann::json{1755, 1980.5}));
+  EXPECT_EQ(series.at("throttle_reasons"), (nlohmann::json{4, nullptr}));
+  EXPECT_EQ(series.at("power_w"), (nlohmann::json{nullptr, nullptr}));
 }
 
 }  // namespace

@@ -200,6 +200,8 @@ TEST_F(StoreForeign, columns_of_other_lengths_are_refused) {
   expect_refused("attempt has 1 values, expected 2");
   replace("samples/decode_step", {"rank", "1", "", Ints{1, 2, 3}});
   expect_refused("rank has 3 values, expected 4");
+  replace("samples/decode_step", {"sm_clock_mhz", "MHz", "", Reals(3, 1755)});
+  expect_refused("sm_clock_mhz has 3 values, expected 4");
 }
 
 TEST_F(StoreForeign, columns_of_other_types_are_refused) {
@@ -209,6 +211,10 @@ TEST_F(StoreForeign, columns_of_other_types_are_refused) {
   expect_refused("attempt holds another type, expected integers");
   replace("samples/decode_step", {"value", "s", "", Texts(4, "1")});
   expect_refused("value holds another type");
+  replace("samples/decode_step", {"sm_clock_mhz", "MHz", "", Ints(4, 1755)});
+  expect_refused("sm_clock_mhz holds another type, expected floating-point numbers");
+  replace("samples/decode_step", {"throttle_reasons", "1", "", Reals(4, 0)});
+  expect_refused("throttle_reasons holds another type, expected integers");
 }
 
 TEST_F(StoreForeign, values_outside_their_range_are_refused) {

@@ -21,6 +21,8 @@ import hydrajob_analysis
 
 WRITER = None
 N_RUNS = 12
+CONDITIONS = {"sm_clock_mhz": ("MHz", "<f8", np.nan), "throttle_reasons": ("1", "<i8", np.iinfo(np.int64).min),
+              "power_w": ("W", "<f8", np.nan)}
 
 
 class ReadBack(unittest.TestCase):
@@ -91,6 +93,24 @@ class ReadBack(unittest.TestCase):
                 if name != "run":
                     self.assertEqual(column.dims[0][0], file["runs/run"], name)
 
+    def test_h5py_sees_what_devices_told(self):
+        with h5py.File(self.path) as file:
+            for phase, group in file["samples"].items():
+                all_series = [s for r in self.records for s in r["samples"] if s["phase"] == phase]
+                for column, (unit, dtype, missing) in CONDITIONS.items():
+                    told = [v for s in all_series for v in s.get(column, [None] * len(s["value"]))]
+                    if all(value is None for value in told):
+                        self.assertNotIn(column, group)
+                        continue
+                    dataset = group[column]
+                    self.assertEqual((dataset.attrs["units"].decode(), dataset.dtype), (unit, np.dtype(dtype)))
+                    if None in told:
+                        np.testing.assert_array_equal(dataset.attrs["missing_value"], missing)
+                    else:
+                        self.assertNotIn("missing_value", dataset.attrs)
+                    got = sorted(v for v in dataset[:] if not (v != v or v == missing))
+                    self.assertEqual(got, sorted(v for v in told if v is not None))
+
     def test_pandas_gets_every_run_in_one_line(self):
         with h5py.File(self.path) as file:
             table = pd.DataFrame({name: column[:] for name, column in file["runs"].items()})
@@ -126,6 +146,9 @@ class ReadBack(unittest.TestCase):
                                & (samples.warmup == series["warmup"])]
                 for column in ("value", "rank", "iteration", "step"):
                     np.testing.assert_array_equal(mine[column], series[column])
+                for column in CONDITIONS:
+                    told = series.get(column, [None] * len(mine))
+                    self.assertEqual([None if pd.isna(value) else value for value in mine[column]], told)
         self.assertEqual(len(store.samples), sum(len(s["value"]) for r in self.records for s in r["samples"]))
         self.assertEqual(set(store.samples.attrs["units"].values()), {"s"})
 

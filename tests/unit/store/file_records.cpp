@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -23,12 +24,23 @@ std::string describe(const Value& value) {
   return fmt::format("text {}", std::get<std::string>(value));
 }
 
+template <class T>
+std::string describe(const std::optional<T>& value) {
+  return value ? fmt::format("{}", *value) : "-";
+}
+
 std::string describe(const SampleSeries& s) {
   std::vector<std::string> values;
   for (const double value : s.value) values.push_back(fmt::format("{:a}", value));
+  std::string described_conditions;
+  for (const SampleCondition& c : s.condition) {
+    described_conditions += fmt::format("    {} MHz, reasons {}, {} W\n", describe(c.sm_clock_mhz),
+                                        describe(c.throttle_reasons), describe(c.power_w));
+  }
   return fmt::format("  {} [{}] warmup={}: {} rank {} iteration {} step {}\n", s.phase, s.unit, s.warmup,
                      fmt::join(values, ","), fmt::join(s.rank, ","), fmt::join(s.iteration, ","),
-                     fmt::join(s.step, ","));
+                     fmt::join(s.step, ",")) +
+         described_conditions;
 }
 
 // One type for every value of a parameter: text where any is, or where a double would lose an integer's
@@ -101,6 +113,16 @@ SampleSeries RandomRecords::series(const std::string& phase, bool warmup) {
     s.iteration.push_back(static_cast<std::int32_t>(below(100)));
     s.step.push_back(static_cast<std::int32_t>(below(1000)));
   }
+  if (!often()) return s;  // of a device that tells nothing
+  const bool tells_power = often();
+  for (std::size_t i = 0; i < s.value.size(); ++i) {
+    SampleCondition condition;
+    if (often()) condition.sm_clock_mhz = static_cast<double>(below(2000));
+    if (often()) condition.throttle_reasons = often() ? below(512) : beyond_double + below(512);
+    if (tells_power) condition.power_w = std::abs(real());
+    s.condition.push_back(condition);
+  }
+  drop_untold(s);
   return s;
 }
 

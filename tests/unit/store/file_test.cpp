@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "store/merge.hpp"
+#include "store/run_columns.hpp"
 #include "store/store.hpp"
 #include "store/store_file.hpp"
 #include "unit/base/temporary_folder.hpp"
@@ -51,6 +52,26 @@ TEST_F(StoreFile, gives_back_columns_large_enough_to_be_compressed) {
   EXPECT_EQ(describe(written_and_read({record})), describe({record}));
   constexpr std::uintmax_t all_but_run = 200000 * (8 + 3 * 4 + 1);  // bytes; `run` is all zeros
   EXPECT_LT(std::filesystem::file_size(path_), all_but_run);
+}
+
+TEST_F(StoreFile, has_the_columns_of_a_condition_where_a_device_told_it) {
+  const auto names = [](const std::vector<RunRecord>& records) {
+    std::vector<std::string> found;
+    const StoreTables tables = to_tables(records);
+    for (const Column& column : tables.samples.at("decode_step")) found.push_back(column.name);
+    return found;
+  };
+  RunRecord telling = small_record(std::string(32, 'a'));
+  const RunRecord silent = small_record(std::string(32, 'b'));
+  const std::vector<std::string> without = names({silent});  // as the first stores had them
+  EXPECT_EQ(without, (std::vector<std::string>{"value", "run", "rank", "iteration", "step", "warmup"}));
+  telling.samples[0].condition = {{1755, 4, {}}, {1980, {}, {}}};
+  std::vector<std::string> with = without;
+  with.insert(with.end(), {"sm_clock_mhz", "throttle_reasons"});
+  EXPECT_EQ(names({telling, silent}), with);
+  const auto read = written_and_read({telling, silent});
+  EXPECT_EQ(read[0].samples[0].condition, telling.samples[0].condition);
+  EXPECT_TRUE(read[1].samples[0].condition.empty());
 }
 
 TEST_F(StoreFile, joins_the_columns_of_runs_that_have_different_ones) {

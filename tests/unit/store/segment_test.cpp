@@ -1,6 +1,7 @@
 // Segments give back every run that they were given, to the bit, or say that they are damaged.
 #include "store/segment.hpp"
 
+#include <cmath>
 #include <fstream>
 #include <iterator>
 
@@ -56,6 +57,40 @@ TEST_F(Segment, a_message_in_another_encoding_does_not_cost_the_run) {
   record.reason = "kein Platz f\xfcr mehr";
   commit_segment(store_, record);
   EXPECT_EQ(read_segment(only()).at(0).reason, "kein Platz f\xef\xbf\xbdr mehr");
+}
+
+TEST_F(Segment, without_conditions_is_as_it_was_before_there_were_any) {
+  commit_segment(store_, small_record());
+  EXPECT_EQ(bytes().find("sm_clock"), std::string::npos);
+  EXPECT_TRUE(read_segment(only()).at(0).samples.at(0).condition.empty());
+}
+
+TEST_F(Segment, a_sample_with_a_hole_takes_its_condition_along) {
+  RunRecord record = small_record();
+  record.samples[0].value[0] = std::nan("");
+  record.samples[0].condition = {{1, 2, 3}, {4, 5, 6}};
+  commit_segment(store_, record);
+  EXPECT_EQ(read_segment(only()).at(0).samples.at(0).condition, (std::vector<SampleCondition>{{4, 5, 6}}));
+}
+
+TEST_F(Segment, conditions_of_another_number_are_refused) {
+  RunRecord record = small_record();
+  record.samples[0].condition = {{1755, 4, 612.5}};
+  EXPECT_THROW(commit_segment(store_, record), StoreError);
+  EXPECT_TRUE(segments_of(store_).empty());
+  record.samples[0].condition.push_back({});
+  commit_segment(store_, record);
+  std::string text = bytes();
+  text.resize(text.size() - 32);  // the seal, which would not fit any more
+  const auto at = text.find(R"("power_w":[612.5,null])");
+  ASSERT_NE(at, std::string::npos) << text;
+  std::ofstream(only(), std::ios::trunc) << text.replace(at, 22, R"("power_w":[612.5])");
+  try {
+    read_segment(only());
+    FAIL() << "was read";
+  } catch (const StoreError& e) {
+    EXPECT_NE(std::string(e.what()).find("2 values, 1 of power_w"), std::string::npos) << e.what();
+  }
 }
 
 TEST_F(Segment, any_flipped_bit_and_any_missing_end_is_found) {

@@ -84,6 +84,23 @@ TEST_F(Verify, a_metric_that_is_not_finite) {
   expect_problem_of(record, "rate is not a finite number");
 }
 
+TEST_F(Verify, what_a_device_does_not_tell_is_no_problem) {
+  RunRecord record = small_record();
+  record.samples[0].condition = {{1755, 4, 612.5}, {}};
+  write_store_file(path_, {record, small_record(std::string(32, 'b'))});
+  EXPECT_TRUE(verify_store(path_).empty());
+}
+
+TEST_F(Verify, conditions_that_no_device_has) {
+  RunRecord record = small_record();
+  record.samples[0].condition = {{1755, 4, 612.5}, {-1, 0, 0}};
+  expect_problem_of(record, "a sample of decode_step: a clock of -1 MHz");
+  record.samples[0].condition = {{1755, -4, 612.5}, {}};
+  expect_problem_of(record, "a sample of decode_step: throttle reasons -4, expected a set of bits");
+  record.samples[0].condition = {{}, {1, 1, std::numeric_limits<double>::infinity()}};
+  expect_problem_of(record, "a sample of decode_step: a power of inf W");
+}
+
 TEST_F(Verify, an_ok_run_without_samples) {
   RunRecord record = small_record();
   record.samples.clear();

@@ -1,7 +1,12 @@
 #include "timing/recorder.hpp"
 
 #include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -10,7 +15,7 @@ namespace {
 
 PhaseSample sample(const std::string& phase, std::int32_t iteration, std::int32_t step, bool warmup,
                    std::int32_t rank, double seconds) {
-  return {phase, iteration, step, warmup, rank, seconds};
+  return {phase, iteration, step, warmup, rank, seconds, {}};
 }
 
 class RecorderTest : public ::testing::Test {
@@ -50,6 +55,84 @@ TEST_F(RecorderTest, LeavesOutWhatNeverEnded) {
   const auto samples = recorder_.collect();
   ASSERT_EQ(samples.size(), 1u);
   EXPECT_EQ(samples[0].phase, "total");
+}
+
+// Tells which mark it was asked for: conditions are numbered by it.
+class TellingDevice final : public Device {
+ public:
+  int readings = 0;
+  bool tells = true;
+
+  DeviceKind kind() const override { return device_->kind(); }
+  std::string name() const override { return device_->name(); }
+  std::size_t memory_available() const override { return device_->memory_available(); }
+  std::size_t cache_bytes() const override { return device_->cache_bytes(); }
+  std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
+  Stream& stream() override { return device_->stream(); }
+  void synchronize() override {}
+  void copy_to_device(void*, const void*, std::size_t) override {}
+  void copy_to_host(void*, const void*, std::size_t) override {}
+  void copy_on_device(void*, const void*, std::size_t) override {}
+  bool usable() override { return true; }
+  std::unique_ptr<Replay> record(std::function<void()> work) override {
+    return device_->record(std::move(work));
+  }
+  std::unique_ptr<Mark> mark() override { return std::make_unique<Numbered>(next_++); }
+  double seconds_between(const Mark& begin, const Mark& end) const override {
+    return number(end) - number(begin);
+  }
+  std::optional<DeviceCondition> condition_after(const Mark& mark) override {
+    ++readings;
+    if (!tells) return std::nullopt;
+    return DeviceCondition{number(mark), 4, std::nullopt};
+  }
+  std::map<std::string, std::string> describe() const override { return {}; }
+
+ private:
+  struct Numbered final : Mark {
+    explicit Numbered(int n) : number(n) {}
+    int number;
+  };
+  static double number(const Mark& mark) { return static_cast<const Numbered&>(mark).number; }
+  std::unique_ptr<Device> device_ = make_device({});
+  int next_ = 0;
+};
+
+TEST(Observe, GivesOneReadingToTheIntervalsOfAnIteration) {
+  TellingDevice device;
+  const auto self = make_self_communicator();
+  Recorder recorder(device, *self);
+  recorder.end(recorder.begin("load", 0, 0, false));  // marks 0 and 1
+  for (int iteration = 0; iteration < 2; ++iteration) {
+    const auto first = recorder.begin("prefill", iteration, 0, false);
+    recorder.end(first);
+    for (int step = 1; step < 5; ++step) recorder.end(recorder.begin("decode_step", iteration, step, false));
+    recorder.observe(first);
+  }
+  EXPECT_EQ(device.readings, 2);
+  const auto samples = recorder.collect();
+  ASSERT_EQ(samples.size(), 11u);
+  EXPECT_FALSE(samples[0].condition.sm_clock_mhz);
+  for (std::size_t i = 1; i < samples.size(); ++i) {
+    EXPECT_EQ(samples[i].condition.sm_clock_mhz, i < 6 ? 6 : 16) << i;  // the third interval's beginning
+    EXPECT_EQ(samples[i].condition.throttle_reasons, 4u);
+    EXPECT_FALSE(samples[i].condition.power_w);
+  }
+  recorder.observe(0);  // of nothing
+  EXPECT_EQ(device.readings, 2);
+}
+
+TEST(Observe, OfADeviceThatDoesNotTellLeavesSamplesAsTheyAre) {
+  TellingDevice device;
+  device.tells = false;
+  const auto self = make_self_communicator();
+  Recorder recorder(device, *self);
+  recorder.end(recorder.begin("attention", 0, 0, false));
+  recorder.observe(0);
+  const auto samples = recorder.collect();
+  ASSERT_EQ(samples.size(), 1u);
+  EXPECT_FALSE(samples[0].condition.sm_clock_mhz);
+  EXPECT_FALSE(samples[0].condition.throttle_reasons);
 }
 
 TEST(SlowestRank, TakesTheMaximumOfEachStepInOrder) {

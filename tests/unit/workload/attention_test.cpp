@@ -57,6 +57,22 @@ TEST_F(AttentionWorkload, EverySampleOfTheScriptedClockIsRecorded) {
   EXPECT_NEAR(metric(record, "attention.p99"), measured[5] + 0.94 * (measured[6] - measured[5]), 1e-12);
 }
 
+TEST_F(AttentionWorkload, EverySampleHasTheConditionOfItsTime) {
+  WatchedRank rank;
+  rank.device.seconds = random_seconds(9, random_);
+  for (int i = 0; i < 9; ++i)
+    rank.device.conditions.push_back({1000.0 + i, std::uint64_t{1} << i, 500.0 + i});
+  const RunRecord record = record_of(attention_run(Mode::hydragen, random_), rank.context());
+  EXPECT_EQ(rank.device.read, (std::vector<std::size_t>{0, 1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(count_inside(rank.events, "condition"), 0);
+  EXPECT_EQ(series_of(record, "attention", true).condition,
+            (std::vector<SampleCondition>{{1000, 1, 500}, {1001, 2, 501}}));
+  const auto measured = series_of(record, "attention", false).condition;
+  ASSERT_EQ(measured.size(), 7u);
+  EXPECT_EQ(measured.front(), (SampleCondition{1002, 4, 502}));
+  EXPECT_EQ(measured.back(), (SampleCondition{1008, 256, 508}));
+}
+
 // Counted here from the shapes: 2 FLOPs a multiplication of q k and of p v; keys and values as the mode reads
 // them, queries in, outputs out.
 TEST_F(AttentionWorkload, TheRooflineIsThatOfItsShapes) {

@@ -46,6 +46,38 @@ Recorded record_random(std::int64_t new_tokens, int warmup, int iterations, std:
   return r;
 }
 
+// One reading an iteration, when all of it is launched, of the interval in its middle.
+TEST(Record, AnIterationsSamplesHaveItsCondition) {
+  WatchedRank rank;
+  PlannedRun run = generate_run(4);
+  run.spec.warmup = 1;
+  run.spec.iterations = run.spec.max_iterations = 2;
+  rank.device.seconds.assign(1 + 3 * 4, 1.0);
+  rank.device.conditions = {{1000, 0, 500}, {1001, 4, {}}, {1002, {}, 502}};
+  const RunRecord record = record_of(run, rank.context());
+  EXPECT_EQ(rank.device.read, (std::vector<std::size_t>{2, 6, 10}));  // 0 is the loading
+  EXPECT_EQ(count_inside(rank.events, "condition"), 0);
+  const SampleCondition first{1001, 4, {}}, second{1002, {}, 502};
+  EXPECT_EQ(series_of(record, "prefill", true).condition, (std::vector<SampleCondition>{{1000, 0, 500}}));
+  EXPECT_EQ(series_of(record, "prefill", false).condition, (std::vector<SampleCondition>{first, second}));
+  EXPECT_EQ(series_of(record, "decode_step", false).condition,
+            (std::vector<SampleCondition>{first, first, first, second, second, second}));
+  for (const char* phase : {"load", "total"}) {
+    EXPECT_FALSE(series_of(record, phase, false).value.empty()) << phase;
+    EXPECT_TRUE(series_of(record, phase, false).condition.empty()) << phase;
+  }
+}
+
+TEST(Record, OfADeviceThatDoesNotTellHasNone) {
+  WatchedRank rank;
+  PlannedRun run = generate_run(2);
+  run.spec.warmup = 0;
+  run.spec.iterations = run.spec.max_iterations = 1;
+  rank.device.seconds.assign(3, 1.0);
+  const RunRecord record = record_of(run, rank.context());
+  for (const SampleSeries& series : record.samples) EXPECT_TRUE(series.condition.empty()) << series.phase;
+}
+
 void expect_near(const std::vector<double>& values, const std::vector<double>& expected) {
   ASSERT_EQ(values.size(), expected.size());
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], expected[i], 1e-12);

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -54,6 +55,9 @@ class WatchedDevice final : public Device {
 
   // Of each interval, in order: what the device says it took.
   std::vector<double> seconds;
+  // Of each reading, in order; none: the device does not tell. Its marks were those of the intervals `read`.
+  std::vector<DeviceCondition> conditions;
+  std::vector<std::size_t> read;
 
   DeviceKind kind() const override { return device_->kind(); }
   std::string name() const override { return device_->name(); }
@@ -84,6 +88,15 @@ class WatchedDevice final : public Device {
     const std::size_t first = static_cast<const NumberedMark&>(begin).number;
     EXPECT_EQ(static_cast<const NumberedMark&>(end).number, first + 1);
     return seconds.at(first / 2);
+  }
+  std::optional<DeviceCondition> condition_after(const Mark& mark) override {
+    if (conditions.empty()) return std::nullopt;
+    events_.push_back("condition");
+    const std::size_t number = static_cast<const NumberedMark&>(mark).number;
+    EXPECT_EQ(number % 2, 0u) << "not the beginning of an interval";
+    EXPECT_LE(2 * (number / 2) + 1, marks_ - 1) << "read before its work was launched";
+    read.push_back(number / 2);
+    return conditions.at(read.size() - 1);
   }
   std::map<std::string, std::string> describe() const override { return device_->describe(); }
 
