@@ -2,6 +2,7 @@
 // keys and values, which is bound by memory, while the others multiply the many rows', and take over when the
 // reading is done. Of many rows, one warp copies keys and values in, two warpgroups multiply 64 packed rows
 // each, the scores of one block while the values of the last are summed (FlashAttention-3, arXiv 2407.08608).
+// Blocks stay and take items from a queue, so that one's last steps overlap the next one's first copies.
 #include <algorithm>
 
 #include "device/cuda_stream.hpp"
@@ -27,26 +28,44 @@ constexpr int halves = head_dim / swizzled_columns;
 constexpr int block_elements = keys * head_dim;
 static_assert(tile_rows == consumers * rows);
 
+constexpr int tasks = 2;  // known at a time
+
+// An item and a KV head that the copying warp has taken from the queue.
+struct Task {
+  WorkItem item;
+  int kv_head;  // negative: the queue is empty
+  int tokens;   // that the last row sees, which sees most
+};
+
 struct Shared {
-  alignas(1024) __nv_bfloat16 q[consumers][halves][rows * swizzled_columns];
+  alignas(1024) __nv_bfloat16 q[tasks][consumers][halves][rows * swizzled_columns];
   alignas(1024) __nv_bfloat16 k[stages][block_elements];  // each (halves, keys, 64), swizzled
   alignas(1024) __nv_bfloat16 v[stages][block_elements];
+  Task task[tasks];
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
+  std::uint64_t task_there[tasks], task_free[tasks];
 };
-constexpr int tile_bytes = static_cast<int>(sizeof(Shared)) + 1024;  // to align the first
-constexpr int walk_bytes = most_walkers * walker_bytes<head_dim>;
-static_assert(threads == most_walkers * 32);
+constexpr int walkers = most_walkers;  // warps of a block
+constexpr int shared_bytes =
+    std::max(static_cast<int>(sizeof(Shared)), walkers* walker_bytes<head_dim>) + 1024;  // to align the first
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
 constexpr int half_elements = keys * swizzled_columns;
 
-// The ring's place of block i, and how often the ring was gone through before.
-__device__ int stage_of(int i) {
-  return i % stages;
+// Of keys.
+__device__ int blocks_of(const Task& task) {
+  return (task.tokens + keys - 1) / keys;
 }
+
+// A ring's place of its i-th use, and the parity of how often the ring was gone through before.
+template <int SIZE>
+__device__ int place_of(int i) {
+  return i % SIZE;
+}
+template <int SIZE>
 __device__ int turn_of(int i) {
-  return i / stages % 2;
+  return i / SIZE % 2;
 }
 
 // --- the warp that copies ---
@@ -60,94 +79,71 @@ __device__ void copy_block(__nv_bfloat16* target, const CUtensorMap& map, int fi
   }
 }
 
-__device__ void copy_all(Shared& shared, const CUtensorMap& k_map, const CUtensorMap& v_map,
-                         const WorkItem& item, int kv_head, int blocks) {
-  for (int i = 0; i < blocks; ++i) {
-    const int stage = stage_of(i), first = static_cast<int>(item.kv_first) + i * keys;
-    if (i >= stages) barrier_wait(&shared.k_free[stage], turn_of(i - stages));
-    copy_block(shared.k[stage], k_map, first, kv_head, &shared.k_there[stage]);
-    if (i >= stages) barrier_wait(&shared.v_free[stage], turn_of(i - stages));
-    copy_block(shared.v[stage], v_map, first, kv_head, &shared.v_there[stage]);
+class Producer {
+ public:
+  __device__ Producer(Shared& shared, const CUtensorMap& k_map, const CUtensorMap& v_map)
+      : shared_(shared), k_map_(k_map), v_map_(v_map) {}
+
+  // Items of the queue until it is empty.
+  __device__ void run(const WorkItem* items, unsigned n_items, unsigned* queue, const WorkArgs& args) {
+    for (int t = 0;; ++t) {
+      const unsigned index = atomicAdd(queue, 1u);
+      const bool there = index < n_items * static_cast<unsigned>(args.n_kv_heads);
+      Task task{};
+      task.kv_head = -1;
+      if (there) {
+        task.item = items[index % n_items];
+        task.kv_head = static_cast<int>(index / n_items);
+        task.tokens = visible(task.item, args, task.item.n_rows - 1);
+      }
+      if (t >= tasks) barrier_wait(&shared_.task_free[place_of<tasks>(t)], turn_of<tasks>(t - tasks));
+      shared_.task[place_of<tasks>(t)] = task;
+      barrier_arrive(&shared_.task_there[place_of<tasks>(t)]);
+      if (!there) return;
+      copy(task);
+    }
   }
-}
+
+ private:
+  __device__ void copy(const Task& task) {
+    for (int i = 0; i < blocks_of(task); ++i, ++copied_) {
+      const int stage = place_of<stages>(copied_), turn = turn_of<stages>(copied_ - stages);
+      const int first = static_cast<int>(task.item.kv_first) + i * keys;
+      if (copied_ >= stages) barrier_wait(&shared_.k_free[stage], turn);
+      copy_block(shared_.k[stage], k_map_, first, task.kv_head, &shared_.k_there[stage]);
+      if (copied_ >= stages) barrier_wait(&shared_.v_free[stage], turn);
+      copy_block(shared_.v[stage], v_map_, first, task.kv_head, &shared_.v_there[stage]);
+    }
+  }
+
+  Shared& shared_;
+  const CUtensorMap& k_map_;
+  const CUtensorMap& v_map_;
+  int copied_ = 0;  // blocks of keys
+};
 
 // --- the warpgroups that multiply ---
 
 class Consumer {
  public:
-  __device__ Consumer(Shared& shared, const WorkItem& item, int kv_head, const WorkArgs& args, int tokens)
-      : shared_(shared),
-        item_(item),
-        args_(args),
-        packed_(item, kv_head, args),
-        tokens_(tokens),
-        scale_log2_(args.scale * 1.44269504f) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) limit_[half] = packed_.limit(row(half), item, args);
-  }
+  __device__ Consumer(Shared& shared, const WorkArgs& args)
+      : shared_(shared), args_(args), scale_log2_(args.scale * 1.44269504f) {}
 
-  __device__ void load_queries() {
-    const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
-    constexpr int pieces = head_dim / 8;
-    for (int i = thread(); i < rows * pieces; i += group_threads) {
-      const int r = i / pieces, piece = i % pieces, p = group() * rows + r;
-      const bool there = p < packed_.count;
-      const std::int64_t from =
-          there ? (item_.row_begin + packed_.row(p)) * args_.n_heads + packed_.head(p) : 0;
-      __nv_bfloat16* half = shared_.q[group()][piece / 8];
-      copy_16(half + r * swizzled_columns + ((piece % 8) ^ (r % 8)) * 8, q + from * head_dim + piece * 8,
-              there);
-    }
-    commit_copies();
-    wait_copies<0>();
-    fence_stores();
-    meet();
-  }
-
-  __device__ void attend(int blocks) {
-    if (blocks == 0) return;
-    float scores[64];
-    std::uint32_t weights[keys / 16][4];
-    barrier_wait(&shared_.k_there[0], 0);
-    begin_scores(scores, 0);
-    products_wait<0>();
-    release(shared_.k_free[0]);
-    weigh(scores, 0);
-    pack(scores, weights);
-    for (int i = 1; i < blocks; ++i) {
-      barrier_wait(&shared_.k_there[stage_of(i)], turn_of(i));
-      begin_scores(scores, i);
-      take_values(i - 1);
-      begin_sums(weights, i - 1);
-      products_wait<1>();
-      release(shared_.k_free[stage_of(i)]);
-      float keep[2];
-      exponentiate(scores, i, keep);
-      products_wait<0>();
-      release(shared_.v_free[stage_of(i - 1)]);
-      rescale(keep);
-      pack(scores, weights);
-    }
-    take_values(blocks - 1);
-    begin_sums(weights, blocks - 1);
-    products_wait<0>();
-  }
-
-  __device__ void write() {
+  __device__ void run() {
+    Task next = take(0);
+    begin_queries(next, 0);
+    for (int t = 0; next.kv_head >= 0; ++t) {
+      const Task task = next;
+      const PackedRows packed(task.item, task.kv_head, args_);
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float sum = sum_[half];
-      sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-      sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-      if (row(half) >= packed_.count) continue;
-      const std::int64_t result = result_row(item_, args_, packed_.row(row(half)), packed_.head(row(half)));
-      const float share = sum > 0 ? 1.0f / sum : 0.0f;
-#pragma unroll
-      for (int d = 0; d < head_dim / 8; ++d) {
-        const float pair[2] = {out_[d * 4 + 2 * half] * share, out_[d * 4 + 2 * half + 1] * share};
-        write_out<__nv_bfloat16>(args_, result, d * 8 + lane() % 4 * 2, pair);
-      }
-      if (lane() % 4 == 0) write_sum(args_, result, maximum_[half] * args_.scale, sum);
+      for (int half = 0; half < 2; ++half) limit_[half] = packed.limit(row(half), task.item, args_);
+      tokens_ = task.tokens;
+      queries_ = shared_.q[place_of<tasks>(t)][group()];
+      end_queries();
+      attend(blocks_of(task));
+      next = take(t + 1);
+      begin_queries(next, t + 1);  // on their way while the results are written
+      write(task.item, packed);
     }
   }
 
@@ -174,13 +170,110 @@ class Consumer {
     if (thread() == 0) barrier_arrive(&barrier);
   }
 
+  __device__ Task take(int t) {
+    barrier_wait(&shared_.task_there[place_of<tasks>(t)], turn_of<tasks>(t));
+    const Task task = shared_.task[place_of<tasks>(t)];
+    barrier_arrive(&shared_.task_free[place_of<tasks>(t)]);
+    return task;
+  }
+
+  __device__ void begin_queries(const Task& task, int t) {
+    if (task.kv_head < 0) return;
+    const PackedRows packed(task.item, task.kv_head, args_);
+    const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
+    constexpr int pieces = head_dim / 8;
+    for (int i = thread(); i < rows * pieces; i += group_threads) {
+      const int r = i / pieces, piece = i % pieces, p = group() * rows + r;
+      const bool there = p < packed.count;
+      const std::int64_t from =
+          there ? (task.item.row_begin + packed.row(p)) * args_.n_heads + packed.head(p) : 0;
+      __nv_bfloat16* half = shared_.q[place_of<tasks>(t)][group()][piece / 8];
+      copy_16(half + r * swizzled_columns + ((piece % 8) ^ (r % 8)) * 8, q + from * head_dim + piece * 8,
+              there);
+    }
+    commit_copies();
+  }
+
+  __device__ void end_queries() {
+    wait_copies<0>();
+    fence_stores();
+    meet();
+  }
+
+  __device__ void attend(int blocks) {
+#pragma unroll
+    for (int n = 0; n < 64; ++n) out_[n] = 0;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      maximum_[half] = -INFINITY;
+      sum_[half] = 0;
+    }
+    if (blocks == 0) return;
+    float scores[64], keep[2];
+    std::uint32_t weights[keys / 16][4];
+    wait_keys(0);
+    begin_scores(scores, 0);
+    products_wait<0>();
+    release(shared_.k_free[stage_of(0)]);
+    exponentiate(scores, 0, keep);
+    pack(scores, weights);
+    for (int i = 1; i < blocks; ++i) {
+      wait_keys(i);
+      begin_scores(scores, i);
+      take_values(i - 1);
+      begin_sums(weights, i - 1);
+      products_wait<1>();
+      release(shared_.k_free[stage_of(i)]);
+      exponentiate(scores, i, keep);
+      products_wait<0>();
+      release(shared_.v_free[stage_of(i - 1)]);
+      rescale(keep);
+      pack(scores, weights);
+    }
+    take_values(blocks - 1);
+    begin_sums(weights, blocks - 1);
+    products_wait<0>();
+    release(shared_.v_free[stage_of(blocks - 1)]);
+    used_ += blocks;
+  }
+
+  __device__ void write(const WorkItem& item, const PackedRows& packed) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float sum = sum_[half];
+      sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+      sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+      if (row(half) >= packed.count) continue;
+      const std::int64_t result = result_row(item, args_, packed.row(row(half)), packed.head(row(half)));
+      const float share = sum > 0 ? 1.0f / sum : 0.0f;
+#pragma unroll
+      for (int d = 0; d < head_dim / 8; ++d) {
+        const float pair[2] = {out_[d * 4 + 2 * half] * share, out_[d * 4 + 2 * half + 1] * share};
+        write_out<__nv_bfloat16>(args_, result, d * 8 + lane() % 4 * 2, pair);
+      }
+      if (lane() % 4 == 0) write_sum(args_, result, maximum_[half] * args_.scale, sum);
+    }
+  }
+
+  // Where block i of this item stands in the ring of keys and values.
+  __device__ int stage_of(int i) const {
+    return place_of<stages>(used_ + i);
+  }
+  __device__ int turn_at(int i) const {
+    return turn_of<stages>(used_ + i);
+  }
+
+  __device__ void wait_keys(int i) {
+    barrier_wait(&shared_.k_there[stage_of(i)], turn_at(i));
+  }
+
   __device__ void begin_scores(float (&scores)[64], int i) {
     const __nv_bfloat16* k = shared_.k[stage_of(i)];
     products_begin();
 #pragma unroll
     for (int d = 0; d < head_dim; d += 16) {
       const int half = d / swizzled_columns, bytes = d % swizzled_columns * 2;
-      const std::uint64_t a = swizzled_matrix(shared_.q[group()][half], 16);
+      const std::uint64_t a = swizzled_matrix(queries_[half], 16);
       const std::uint64_t b = swizzled_matrix(k + half * half_elements, 16);
       multiply_shared(scores, advanced(a, bytes), advanced(b, bytes), d > 0);
     }
@@ -190,7 +283,7 @@ class Consumer {
   // The values of block i are there, and those after the item's last token, which are another's or nobody's,
   // are zeros: no weight makes nothing of what is not a number. Both warpgroups write the same zeros.
   __device__ void take_values(int i) {
-    barrier_wait(&shared_.v_there[stage_of(i)], turn_of(i));
+    barrier_wait(&shared_.v_there[stage_of(i)], turn_at(i));
     const int there = tokens_ - i * keys;
     if (there >= keys) return;
     __nv_bfloat16* v = shared_.v[stage_of(i)];
@@ -242,11 +335,6 @@ class Consumer {
     }
   }
 
-  __device__ void weigh(float (&scores)[64], int i) {
-    float keep[2];
-    exponentiate(scores, i, keep);
-  }
-
   __device__ void rescale(const float (&keep)[2]) {
 #pragma unroll
     for (int n = 0; n < 64; ++n) out_[n] *= keep[n / 2 % 2];
@@ -261,63 +349,72 @@ class Consumer {
   }
 
   Shared& shared_;
-  const WorkItem& item_;
   const WorkArgs& args_;
-  PackedRows packed_;
-  int tokens_;
   float scale_log2_;
+  int used_ = 0;  // blocks of keys, of the items before
+  // Of the item:
+  const __nv_bfloat16 (*queries_)[rows * swizzled_columns] = nullptr;
+  int tokens_ = 0;
   int limit_[2];
-  float out_[64] = {};  // not yet divided by the sum
-  float maximum_[2] = {-INFINITY, -INFINITY};
-  float sum_[2] = {};
+  float out_[64];  // not yet divided by the sum
+  float maximum_[2];
+  float sum_[2];
 };
 
-__device__ void attend_tile(std::uint8_t* raw, const WorkItem& item, int kv_head, const WorkArgs& args,
-                            const CUtensorMap& k_map, const CUtensorMap& v_map) {
-  auto& shared = *reinterpret_cast<Shared*>(raw + (1024 - shared_address(raw) % 1024) % 1024);
-  const int tokens = visible(item, args, item.n_rows - 1);  // the last row sees most
-  const int blocks = (tokens + keys - 1) / keys;
-  if (threadIdx.x == 0) {
-    for (int stage = 0; stage < stages; ++stage) {
-      barrier_init(&shared.k_there[stage], 1);
-      barrier_init(&shared.v_there[stage], 1);
-      barrier_init(&shared.k_free[stage], consumers);
-      barrier_init(&shared.v_free[stage], consumers);
-    }
-    barriers_ready();
+__device__ void init_barriers(Shared& shared) {
+  for (int stage = 0; stage < stages; ++stage) {
+    barrier_init(&shared.k_there[stage], 1);
+    barrier_init(&shared.v_there[stage], 1);
+    barrier_init(&shared.k_free[stage], consumers);
+    barrier_init(&shared.v_free[stage], consumers);
   }
-  __syncthreads();
-  if (threadIdx.x < group_threads) {
-    give_registers<40>();
-    if (threadIdx.x == 0) copy_all(shared, k_map, v_map, item, kv_head, blocks);
-  } else {
-    take_registers<232>();
-    Consumer consumer(shared, item, kv_head, args, tokens);
-    consumer.load_queries();
-    consumer.attend(blocks);
-    consumer.write();
+  for (int t = 0; t < tasks; ++t) {
+    barrier_init(&shared.task_there[t], 1);
+    barrier_init(&shared.task_free[t], consumers * group_threads);
   }
+  barriers_ready();
+}
+
+// The last block leaves the queue as it was before the launch.
+__device__ void leave(Queue* queue) {
+  if (atomicAdd(&queue->left, 1u) + 1 < gridDim.x) return;
+  queue->taken = 0;
+  queue->left = 0;
 }
 
 #endif  // of sm_90a
 
-// The first blocks walk, `walking` of them; then each takes an item and a KV head. Blocks begin in their
-// order and fill a multiprocessor each.
+// The first `walking` blocks walk before they take items. A block fills a multiprocessor.
 __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, const WorkItem* items,
-                                                     unsigned n_items, WorkArgs args,
+                                                     unsigned n_items, Queue* queue, WorkArgs args,
                                                      const __grid_constant__ CUtensorMap k_map,
                                                      const __grid_constant__ CUtensorMap v_map) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-  extern __shared__ __align__(1024) std::uint8_t raw[];
-  const int block = static_cast<int>(blockIdx.x) - walking;
-  if (block >= 0) {
-    const unsigned index = static_cast<unsigned>(block);
-    attend_tile(raw, items[index % n_items], static_cast<int>(index / n_items), args, k_map, v_map);
-  } else {
+  extern __shared__ std::uint8_t raw[];
+  std::uint8_t* aligned = raw + (1024 - shared_address(raw) % 1024) % 1024;
+  if (static_cast<int>(blockIdx.x) < walking) {
     const int warp = static_cast<int>(threadIdx.x / 32);
-    Walker<head_dim>(walk, blockIdx.x * most_walkers + warp, args,
-                     reinterpret_cast<__nv_bfloat16*>(raw + warp * walker_bytes<head_dim>))
-        .run();
+    if (warp < walkers) {
+      Walker<head_dim>(walk, blockIdx.x * walkers + warp, args,
+                       reinterpret_cast<__nv_bfloat16*>(aligned + warp * walker_bytes<head_dim>))
+          .run();
+    }
+    wait_copies<0>();
+    fence_stores();  // the copy engine takes over their place
+    __syncthreads();
+  }
+  auto& shared = *reinterpret_cast<Shared*>(aligned);
+  if (threadIdx.x == 0) init_barriers(shared);
+  __syncthreads();
+  if (threadIdx.x < group_threads) {
+    give_registers<40>();
+    if (threadIdx.x == 0) {
+      Producer(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
+      leave(queue);
+    }
+  } else {
+    take_registers<232>();
+    Consumer(shared, args).run();
   }
 #endif
 }
@@ -349,17 +446,16 @@ CUtensorMap make_map(const void* data, const WorkArgs& args) {
 }  // namespace
 
 void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* few, std::int64_t n_few,
-                   int few_processors, const WorkArgs& args, cudaStream_t stream) {
-  const std::int64_t units = n_few * args.n_kv_heads;
-  const std::int64_t walking =
-      std::min<std::int64_t>((units + most_walkers - 1) / most_walkers, few_processors);
-  const std::int64_t blocks = walking + n_items * args.n_kv_heads;
+                   const Processors& processors, int few_processors, Queue* queue, const WorkArgs& args,
+                   cudaStream_t stream) {
+  const std::int64_t units = n_few * args.n_kv_heads, all = n_items * args.n_kv_heads;
+  const std::int64_t walking = std::min<std::int64_t>((units + walkers - 1) / walkers, few_processors);
+  const std::int64_t blocks = std::min<std::int64_t>(walking + all, processors.count);
   if (blocks == 0) return;
-  const int bytes = walking > 0 ? std::max(tile_bytes, walk_bytes) : tile_bytes;
-  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-  attend<<<static_cast<unsigned>(blocks), threads, bytes, stream>>>(
-      Walk{few, units, walking * most_walkers}, static_cast<int>(walking), items,
-      static_cast<unsigned>(n_items), args, make_map(args.kv.k, args), make_map(args.kv.v, args));
+  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+  attend<<<static_cast<unsigned>(blocks), threads, shared_bytes, stream>>>(
+      Walk{few, units, walking * walkers}, static_cast<int>(walking), items, static_cast<unsigned>(n_items),
+      queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
   HJ_CUDA_CHECK(cudaGetLastError());
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 // Blocks of the kinds some and plain, and warps of the kind few, that a multiprocessor holds at once, by
 // their shared memory and registers.
-constexpr std::int64_t some_at_once = 2, few_at_once = 12, plain_at_once = 8;
+constexpr std::int64_t some_at_once = 2, few_at_once = 6, plain_at_once = 8;
 // A part shorter than this costs more to merge than its overlap gains.
 constexpr std::int64_t shortest_part = 256;
 constexpr std::int64_t part_granule = 64;  // keys that the kernels take at once
@@ -215,7 +215,7 @@ WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Proce
 
 CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
     : parts_(work.parts), head_dim_(head_dim), direct_(work.direct), few_processors_(work.few_processors) {
-  // One buffer, one copy: the items of each kind, then the rows' parts.
+  // One buffer, one copy: the queue, the items of each kind, the rows' parts.
   std::vector<std::byte> host;
   const auto append = [&](const auto& values) {
     const std::size_t at = host.size(), bytes = values.size() * sizeof(values[0]);
@@ -223,6 +223,7 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
     if (bytes > 0) std::memcpy(host.data() + at, values.data(), bytes);
     return at;
   };
+  append(std::vector<Queue>(1));
   std::size_t at[item_kinds];
   for (int kind = 0; kind < item_kinds; ++kind) {
     at[kind] = append(work.items[kind]);
@@ -233,6 +234,7 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
   device.copy_to_device(buffer_->data(), host.data(), host.size());
   device.synchronize();  // `host` goes
   auto* base = buffer_->as<std::byte>();
+  queue_ = reinterpret_cast<Queue*>(base);
   for (int kind = 0; kind < item_kinds; ++kind)
     items_[kind] = reinterpret_cast<const WorkItem*>(base + at[kind]);
   row_parts_begin_ = reinterpret_cast<const std::int64_t*>(base + begins_at);

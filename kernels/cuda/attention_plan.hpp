@@ -53,6 +53,8 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
   // Multiprocessors that the kind few takes, so that both end together where there are tiles too.
   int few_processors() const { return few_processors_; }
+  // The queue of a launch of this plan's items, on the device.
+  Queue* queue() const { return queue_; }
   // Fills what the plan knows; the partial results stand in `workspace`.
   void complete(WorkArgs& args, void* workspace) const;
   bool direct() const { return direct_; }
@@ -62,6 +64,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t sums_at() const { return parts_ * head_dim_ + parts_ * head_dim_ % 2; }
 
   std::unique_ptr<Buffer> buffer_;
+  Queue* queue_ = nullptr;
   const WorkItem* items_[item_kinds] = {};
   std::int64_t counts_[item_kinds] = {};
   const std::int64_t* row_parts_begin_ = nullptr;

@@ -11,9 +11,9 @@
 namespace hydrajob::cuda {
 
 static_assert(few_rows == columns);
-constexpr int walk_stages = 2;    // of column_keys keys and values, of each warp
-constexpr int most_walkers = 12;  // warps of a block that walk
-constexpr int known_units = 32;   // of a warp at a time: each lane knows one
+constexpr int walk_stages = 4;   // of column_keys keys and values, of each warp: most of them on their way
+constexpr int most_walkers = 6;  // warps of a block that walk
+constexpr int known_units = 32;  // of a warp at a time: each lane knows one
 
 template <int HEAD_DIM>
 constexpr int stage_elements = 2 * column_keys* shared_stride<HEAD_DIM>;

@@ -20,6 +20,12 @@ struct WorkItem {
   std::int32_t kv_tokens;  // at most; own tokens end where the stream's length on the device says
 };
 
+// What the blocks of a launch have taken so far, and how many have left: zeros between launches.
+struct Queue {
+  std::uint32_t taken = 0;
+  std::uint32_t left = 0;
+};
+
 // Everything a kernel is told besides the items.
 struct WorkArgs {
   const void* q;  // (n_rows, n_heads, head_dim)

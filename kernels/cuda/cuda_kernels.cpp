@@ -86,7 +86,7 @@ void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const Wo
   const std::int64_t n_tiles = work.count(ItemKind::tile), n_few = work.count(ItemKind::few);
   attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
   if (by_hopper && n_tiles > 0) {
-    attend_hopper(tiles, n_tiles, few, n_few, work.few_processors(), args, queue);
+    attend_hopper(tiles, n_tiles, few, n_few, processors_, work.few_processors(), work.queue(), args, queue);
   } else {
     attend_tiles(tiles, n_tiles, args, queue);
     attend_few(few, n_few, processors_, args, queue);
