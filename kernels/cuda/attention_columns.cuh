@@ -66,9 +66,10 @@ class ColumnAttention {
     multiply_values(v, scores);
   }
 
+  // Of the scores before scaling.
   __device__ float maximum(int c) const {
     return maximum_[c];
-  }  // before scaling
+  }
   // Of the whole column, in each of its eight threads.
   __device__ float column_sum(int c) const {
     return over_keys(sum_[c], [](float a, float b) { return a + b; });
@@ -119,7 +120,7 @@ class ColumnAttention {
       scores[c + 2] = power_of_2(scores[c + 2] * scale_log2 - origin);
       sum_[c] = sum_[c] * keep[c] + scores[c] + scores[c + 2];
     }
-    // Often no column's maximum has changed.
+    // Where no column's maximum has changed there is nothing to scale.
     if (!__any_sync(0xffffffffu, keep[0] != 1.0f || keep[1] != 1.0f)) return;
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 16; ++d) {

@@ -22,6 +22,7 @@ constexpr int item_kinds = 4;
 constexpr int tile_rows = 128;
 constexpr int some_rows = 32;
 constexpr int few_rows = 8;
+constexpr int most_walkers = 6;  // warps of a block that compute items of the kind few, one after another
 
 struct WorkList {
   std::vector<WorkItem> items[item_kinds];
@@ -34,9 +35,8 @@ struct WorkList {
 // What of a GPU decides how work is best divided.
 struct Processors {
   int count = 0;            // multiprocessors
-  int tiles_at_once = 2;    // blocks of the kind tile that one holds
   int shared_of_block = 0;  // bytes of shared memory that a block may have
-  bool mixed = false;       // tiles and items of few rows share the multiprocessors
+  bool mixed = false;       // Hopper's kernel: tiles and items of few rows share the multiprocessors
 };
 
 // `args` as in Kernels::plan_attention.

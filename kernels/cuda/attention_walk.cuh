@@ -12,7 +12,6 @@ namespace hydrajob::cuda {
 
 static_assert(few_rows == columns);
 constexpr int walk_stages = 4;   // of column_keys keys and values, of each warp: most of them on their way
-constexpr int most_walkers = 6;  // warps of a block that walk
 constexpr int known_units = 32;  // of a warp at a time: each lane knows one
 
 template <int HEAD_DIM>

@@ -49,7 +49,7 @@ WorkArgs work_args(const AttentionArgs& args) {
 
 CudaKernels::CudaKernels(Device& device)
     : device_(device),
-      processors_{attribute(cudaDevAttrMultiProcessorCount), 2,
+      processors_{attribute(cudaDevAttrMultiProcessorCount),
                   attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin), false},
       has_hopper_(is_hopper()),
       linear_(device) {}
@@ -76,7 +76,6 @@ std::unique_ptr<AttentionPlan> CudaKernels::plan_attention(const AttentionArgs& 
   }
   Processors processors = processors_;
   processors.mixed = tiles_by_hopper(args);
-  if (processors.mixed) processors.tiles_at_once = 1;
   return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors), args.head_dim, device_);
 }
 

@@ -145,8 +145,8 @@ class Linear::Product {
 
   void run(const Operands& operands, cudaStream_t stream) const { run(proposals_.front(), operands, stream); }
 
-  // Many launches without a pause: alone, a product would run at a clock that the power limit does not allow
-  // for long, and the order of the proposals is another there.
+  // Many launches without a pause, as in a pass: alone, a product may run at a clock that the power limit
+  // does not allow for long.
   void tune(std::span<const PackedWeight* const> weights, const void* x, void* y, cudaStream_t stream) {
     if (proposals_.size() < 2) return;
     const std::size_t repeats = (fewest_launches + weights.size() - 1) / weights.size();

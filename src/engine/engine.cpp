@@ -227,6 +227,7 @@ class Engine::Impl {
     std::set<std::int64_t> rows{state.layout.decode.n_rows()};
     for (const Pass& pass : state.layout.prefill) rows.insert(pass.n_rows());
     for (const std::int64_t n : rows) state.forward->tune(n);
+    state.forward->tune_logits(state.layout.decode.n_rows());
   }
 
   // The step runs once while it is recorded: what it changed is set back.

@@ -105,29 +105,33 @@ AttentionArgs Forward::placed(const DevicePass& pass) const {
   return args;
 }
 
-// A few layers' weights stand for all: they have the same shapes. How long a product takes depends a little
-// on its values: they are the embedding's here.
+// How long a product takes depends a little on its values: they are the embedding's, where it has enough.
+void Forward::tune_one(Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype,
+                       std::int64_t rows) {
+  const auto wanted = static_cast<std::size_t>(rows * weights.front()->in()) * size_of(model_.dtype);
+  Buffer& values = model_.embedding->bytes() >= wanted ? *model_.embedding : x;
+  context_.kernels->tune_linear(values.data(), weights, y.data(), y_dtype, rows, model_.dtype,
+                                context_.device->stream());
+}
+
+// A few layers' weights stand for all: they have the same shapes.
 void Forward::tune(std::int64_t rows) {
   constexpr std::size_t most_layers = 8;
   const std::size_t layers = std::min(model_.layers.size(), most_layers);
-  const auto tune_all = [&](Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype) {
-    context_.device->copy_on_device(x.data(), model_.embedding->data(),
-                                    std::min(x.bytes(), model_.embedding->bytes()));
-    context_.kernels->tune_linear(x.data(), weights, y.data(), y_dtype, rows, model_.dtype,
-                                  context_.device->stream());
-  };
+  if (layers == 0) return;
   const auto of_layers = [&](std::unique_ptr<PackedWeight> Layer::*weight) {
     std::vector<const PackedWeight*> weights;
     for (std::size_t i = 0; i < layers; ++i) weights.push_back((model_.layers[i].*weight).get());
     return weights;
   };
-  tune_all(*normed_, of_layers(&Layer::qkv), *qkv_, model_.dtype);
-  tune_all(*attended_, of_layers(&Layer::o), *delta_, DType::f32);
-  tune_all(*normed_, of_layers(&Layer::gate_up), *gate_up_, model_.dtype);
-  tune_all(*gated_, of_layers(&Layer::down), *delta_, DType::f32);
-  if (static_cast<std::size_t>(rows * model_.vocabulary.count()) * sizeof(float) <= logits_->bytes()) {
-    tune_all(*normed_, {model_.lm_head.get()}, *logits_, DType::f32);
-  }
+  tune_one(*normed_, of_layers(&Layer::qkv), *qkv_, model_.dtype, rows);
+  tune_one(*attended_, of_layers(&Layer::o), *delta_, DType::f32, rows);
+  tune_one(*normed_, of_layers(&Layer::gate_up), *gate_up_, model_.dtype, rows);
+  tune_one(*gated_, of_layers(&Layer::down), *delta_, DType::f32, rows);
+}
+
+void Forward::tune_logits(std::int64_t rows) {
+  tune_one(*normed_, {model_.lm_head.get()}, *logits_, DType::f32, rows);
 }
 
 void Forward::run(const DevicePass& pass, const KvCache& cache) {

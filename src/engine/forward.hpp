@@ -57,8 +57,10 @@ class Forward {
  public:
   Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits);
 
-  // Lets the backend find the fastest products of so many rows, before anything is computed.
+  // Lets the backend find the fastest products of so many rows, of the layers and of the head, before
+  // anything is computed.
   void tune(std::int64_t rows);
+  void tune_logits(std::int64_t rows);
   // Computes the rows of a pass; k and v go to the cache. The residual stream stays for the functions below.
   void run(const DevicePass& pass, const KvCache& cache);
   // Keeps the pass's wanted rows for logits().
@@ -76,6 +78,8 @@ class Forward {
   std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
   AttentionArgs placed(const DevicePass& pass) const;
   void layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first);
+  void tune_one(Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype,
+                std::int64_t rows);
   void sum_over_ranks(float* partial, std::int64_t rows);
   float* compute_logits(float* residual, const float* delta, std::int64_t rows);
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,14 @@ class HostSide final : public Kernels {
     kernels_->linear(call.in_bytes(x, rows * weight.in() * bytes(dtype)), weight,
                      call.out_bytes(y, rows * weight.out() * bytes(y_dtype)), y_dtype, rows, dtype,
                      device_->stream());
+  }
+  void tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
+                   std::int64_t rows, DType dtype, Stream&) override {
+    Call call(*device_);
+    const PackedWeight& first = *weights.front();
+    kernels_->tune_linear(call.in_bytes(x, rows * first.in() * bytes(dtype)), weights,
+                          call.out_bytes(y, rows * first.out() * bytes(y_dtype)), y_dtype, rows, dtype,
+                          device_->stream());
   }
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
                       const float* cosine, const float* sine, void* q_out, const KvView& kv,

@@ -93,6 +93,21 @@ TEST_P(AttentionTree, LongPartsOfFewRowsAreCut) {
   }
 }
 
+// More streams and heads than a GPU's warps know at a time, under a segment that all share.
+TEST_P(AttentionTree, ManyStreamsAndHeads) {
+  std::mt19937_64 random(seed() + 4);
+  TreeShape shape{.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()};
+  const std::int64_t streams = 1100;
+  std::vector<std::int32_t> own(static_cast<std::size_t>(streams));
+  for (std::int32_t& length : own) length = static_cast<std::int32_t>(random() % 4);
+  const std::uint64_t problem_seed = random();
+  SCOPED_TRACE(fmt::format("seed {}", problem_seed));
+  TreeProblem problem(shape, std::vector<std::int64_t>(own.size(), 1), own, problem_seed);
+  problem.add_segment(40, 0, streams);
+  problem.fill();
+  expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
+}
+
 TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {
   std::mt19937_64 random(seed() + 3);
   TreeShape shape{.n_kv_heads = 2,

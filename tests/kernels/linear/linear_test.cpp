@@ -1,3 +1,4 @@
+#include <memory>
 #include <vector>
 
 #include "device/host_memory.hpp"
@@ -84,6 +85,32 @@ TEST_F(LinearTest, OneWeightServesMoreRowCountsThanAreKept) {
         Tensor y(rows * out, DType::f32);
         tested_->linear(x.data(), *packed, y.data(), DType::f32, rows, dtype, stream_);
         expect_product(x, weight, WeightLayout::out_in, {rows, in, out}, y);
+      }
+    }
+  }
+}
+
+// Enough rows that a backend which tunes at all does; tuned twice, for it keeps what it found.
+TEST_F(LinearTest, TunedProductsAreRight) {
+  const Shape s{200, 264, 136};
+  for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
+    for (const DType y_dtype : {DType::f32, DType::bf16}) {
+      const Tensor x = Tensor::random(s.rows * s.in, DType::bf16, random_);
+      std::vector<Tensor> weights;
+      std::vector<std::unique_ptr<PackedWeight>> packed;
+      std::vector<const PackedWeight*> tuned;
+      for (int i = 0; i < 3; ++i) {
+        weights.push_back(Tensor::random(s.in * s.out, DType::bf16, random_));
+        packed.push_back(tested_->pack(weights.back().data(), layout, s.out, s.in, s.rows, DType::bf16));
+        tuned.push_back(packed.back().get());
+      }
+      Tensor y(s.rows * s.out, y_dtype);
+      for (int pass = 0; pass < 2; ++pass) {
+        tested_->tune_linear(x.data(), tuned, y.data(), y_dtype, s.rows, DType::bf16, stream_);
+        for (std::size_t i = 0; i < packed.size(); ++i) {
+          tested_->linear(x.data(), *packed[i], y.data(), y_dtype, s.rows, DType::bf16, stream_);
+          expect_product(x, weights[i], layout, s, y);
+        }
       }
     }
   }

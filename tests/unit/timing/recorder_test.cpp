@@ -1,14 +1,13 @@
 #include "timing/recorder.hpp"
 
 #include <chrono>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 
 #include <gtest/gtest.h>
+
+#include "unit/forwarding_device.hpp"
 
 namespace hydrajob {
 namespace {
@@ -58,25 +57,11 @@ TEST_F(RecorderTest, LeavesOutWhatNeverEnded) {
 }
 
 // Tells which mark it was asked for: conditions are numbered by it.
-class TellingDevice final : public Device {
+class TellingDevice final : public ForwardingDevice {
  public:
   int readings = 0;
   bool tells = true;
 
-  DeviceKind kind() const override { return device_->kind(); }
-  std::string name() const override { return device_->name(); }
-  std::size_t memory_available() const override { return device_->memory_available(); }
-  std::size_t cache_bytes() const override { return device_->cache_bytes(); }
-  std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-  Stream& stream() override { return device_->stream(); }
-  void synchronize() override {}
-  void copy_to_device(void*, const void*, std::size_t) override {}
-  void copy_to_host(void*, const void*, std::size_t) override {}
-  void copy_on_device(void*, const void*, std::size_t) override {}
-  bool usable() override { return true; }
-  std::unique_ptr<Replay> record(std::function<void()> work) override {
-    return device_->record(std::move(work));
-  }
   std::unique_ptr<Mark> mark() override { return std::make_unique<Numbered>(next_++); }
   double seconds_between(const Mark& begin, const Mark& end) const override {
     return number(end) - number(begin);
@@ -86,7 +71,6 @@ class TellingDevice final : public Device {
     if (!tells) return std::nullopt;
     return DeviceCondition{number(mark), 4, std::nullopt};
   }
-  std::map<std::string, std::string> describe() const override { return {}; }
 
  private:
   struct Numbered final : Mark {
@@ -94,7 +78,6 @@ class TellingDevice final : public Device {
     int number;
   };
   static double number(const Mark& mark) { return static_cast<const Numbered&>(mark).number; }
-  std::unique_ptr<Device> device_ = make_device({});
   int next_ = 0;
 };
 

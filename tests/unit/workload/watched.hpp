@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "unit/forwarding_device.hpp"
 #include "unit/workload/support.hpp"
 
 namespace hydrajob {
@@ -49,7 +50,7 @@ inline std::int64_t count_inside(const Events& events, const std::string& name) 
   return n;
 }
 
-class WatchedDevice final : public Device {
+class WatchedDevice final : public ForwardingDevice {
  public:
   explicit WatchedDevice(Events& events) : events_(events) {}
 
@@ -59,26 +60,9 @@ class WatchedDevice final : public Device {
   std::vector<DeviceCondition> conditions;
   std::vector<std::size_t> read;
 
-  DeviceKind kind() const override { return device_->kind(); }
-  std::string name() const override { return device_->name(); }
-  std::size_t memory_available() const override { return device_->memory_available(); }
-  std::size_t cache_bytes() const override { return device_->cache_bytes(); }
-  std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-  Stream& stream() override { return device_->stream(); }
-  void synchronize() override { device_->synchronize(); }
-  void copy_to_device(void* target, const void* host, std::size_t bytes) override {
-    device_->copy_to_device(target, host, bytes);
-  }
-  void copy_to_host(void* host, const void* source, std::size_t bytes) override {
-    device_->copy_to_host(host, source, bytes);
-  }
   void copy_on_device(void* target, const void* source, std::size_t bytes) override {
     events_.push_back("copy_on_device");
-    device_->copy_on_device(target, source, bytes);
-  }
-  bool usable() override { return device_->usable(); }
-  std::unique_ptr<Replay> record(std::function<void()> work) override {
-    return device_->record(std::move(work));
+    ForwardingDevice::copy_on_device(target, source, bytes);
   }
   std::unique_ptr<Mark> mark() override {
     events_.push_back("mark");
@@ -98,14 +82,12 @@ class WatchedDevice final : public Device {
     read.push_back(number / 2);
     return conditions.at(read.size() - 1);
   }
-  std::map<std::string, std::string> describe() const override { return device_->describe(); }
 
  private:
   struct NumberedMark final : Mark {
     explicit NumberedMark(std::size_t n) : number(n) {}
     std::size_t number;
   };
-  std::unique_ptr<Device> device_ = make_device({});
   Events& events_;
   std::size_t marks_ = 0;
 };
