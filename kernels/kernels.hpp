@@ -72,6 +72,10 @@ class Kernels {
   // f32, or dtype.
   virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                       DType dtype, Stream& stream) = 0;
+  // y += x W^T; y: (rows, out) f32. A sublayer's output goes straight into the residual stream where no other
+  // rank has a part of it.
+  virtual void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,
+                          Stream& stream) = 0;
 
   // Finds the fastest way of products of one shape, where the backend has several; it is kept. `weights`: of
   // that shape, as many as are multiplied with one after another, so that none is in a cache. What y holds

@@ -27,6 +27,8 @@ class CpuKernels final : public Kernels {
                    std::int64_t hidden, float eps, DType dtype, Stream& stream) override;
   std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override;
+  void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,
+                  Stream& stream) override;
   void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
               DType dtype, Stream& stream) override;
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
@@ -54,6 +56,8 @@ class CpuKernels final : public Kernels {
                 std::int64_t* slots, std::int32_t* own_length, std::int64_t rows, Stream& stream) override;
 
  private:
+  // (rows, columns) of bf16 as f32, until the next call.
+  const float* widen(const void* x, std::int64_t rows, std::int64_t columns) const;
   void convert_to_f32(const void* source, float* target, std::int64_t rows, std::int64_t columns) const;
   void convert_to_bf16(const float* source, void* target, std::int64_t rows, std::int64_t columns) const;
 

@@ -18,9 +18,9 @@ void use_threads(int threads) {
 }
 
 void multiply(OneDnn& onednn, const OneDnnWeight& weight, const void* x, void* y, std::int64_t rows,
-              DType y_dtype) {
+              DType y_dtype, bool add = false) {
   Product& product = weight.product();
-  const Product::Prepared& prepared = product.prepared(rows, y_dtype);
+  const Product::Prepared& prepared = product.prepared(rows, y_dtype, add);
   const auto tensor = [&](const dnnl::memory::desc& desc, const void* data) {
     return dnnl::memory(desc, onednn.engine, const_cast<void*>(data));
   };
@@ -60,21 +60,31 @@ void CpuKernels::linear(const void* x, const PackedWeight& weight, void* y, DTyp
     multiply(*onednn_, packed, x, y, rows, y_dtype);
     return;
   }
-  const auto floats = [&](std::int64_t columns) {
-    return static_cast<std::size_t>(rows * columns) * sizeof(float);
-  };
-  if (dtype == DType::bf16) {
-    auto* widened = static_cast<float*>(onednn_->x_as_f32.at_least(floats(packed.in())));
-    convert_to_f32(x, widened, rows, packed.in());
-    x = widened;
-  }
+  if (dtype == DType::bf16) x = widen(x, rows, packed.in());
   if (y_dtype == DType::f32) {
     multiply(*onednn_, packed, x, y, rows, DType::f32);
     return;
   }
-  auto* wide = static_cast<float*>(onednn_->y_as_f32.at_least(floats(packed.out())));
+  const std::size_t bytes = static_cast<std::size_t>(rows * packed.out()) * sizeof(float);
+  auto* wide = static_cast<float*>(onednn_->y_as_f32.at_least(bytes));
   multiply(*onednn_, packed, x, wide, rows, DType::f32);
   convert_to_bf16(wide, y, rows, packed.out());
+}
+
+void CpuKernels::add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows,
+                            DType dtype, Stream&) {
+  if (rows == 0) return;
+  use_threads(threads_);
+  const auto& packed = static_cast<const OneDnnWeight&>(weight);
+  if (packed.product().shape().dtype != dtype) x = widen(x, rows, packed.in());
+  multiply(*onednn_, packed, x, y, rows, DType::f32, true);
+}
+
+const float* CpuKernels::widen(const void* x, std::int64_t rows, std::int64_t columns) const {
+  const std::size_t bytes = static_cast<std::size_t>(rows * columns) * sizeof(float);
+  auto* widened = static_cast<float*>(onednn_->x_as_f32.at_least(bytes));
+  convert_to_f32(x, widened, rows, columns);
+  return widened;
 }
 
 void CpuKernels::convert_to_f32(const void* source, float* target, std::int64_t rows,

@@ -6,12 +6,17 @@ namespace hydrajob::cpu {
 
 MatmulDesc describe_matmul(const dnnl::engine& engine, std::int64_t rows, std::int64_t in, std::int64_t out,
                            dnnl::memory::data_type a_type, const dnnl::memory::desc& b,
-                           dnnl::memory::data_type c_type) {
+                           dnnl::memory::data_type c_type, bool add) {
   using Tag = dnnl::memory::format_tag;
   const dnnl::memory::desc a({rows, in}, a_type, Tag::ab);
   const dnnl::memory::desc c({rows, out}, c_type, Tag::ab);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (add) {
+    dnnl::post_ops then;
+    then.append_sum();
+    attributes.set_post_ops(then);
+  }
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, a, b, c, attributes};
 #else

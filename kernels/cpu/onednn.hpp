@@ -14,10 +14,10 @@ namespace hydrajob::cpu {
 using MatmulDesc = dnnl::matmul::primitive_desc;
 
 // C = A B with A: (rows, in), B: (in, out) as `b` says, C: (rows, out); A and C row-major and dense. The
-// scratchpad is the caller's.
+// scratchpad is the caller's. add: C += A B.
 MatmulDesc describe_matmul(const dnnl::engine& engine, std::int64_t rows, std::int64_t in, std::int64_t out,
                            dnnl::memory::data_type a_type, const dnnl::memory::desc& b,
-                           dnnl::memory::data_type c_type);
+                           dnnl::memory::data_type c_type, bool add = false);
 
 // True for the plain loops that oneDNN falls back on where it has nothing fast.
 bool is_reference(const std::string& implementation);

@@ -39,26 +39,26 @@ dnnl::memory::data_type data_type_of(DType dtype) {
 Product::Product(const dnnl::engine& engine, const ProductShape& shape)
     : engine_(engine), shape_(shape), weight_desc_(preferred_weight_desc(engine, shape)) {}
 
-const Product::Prepared& Product::prepared(std::int64_t rows, DType y_dtype) {
+const Product::Prepared& Product::prepared(std::int64_t rows, DType y_dtype, bool add) {
   for (auto it = recent_.begin(); it != recent_.end(); ++it) {
-    if (it->rows != rows || it->y_dtype != y_dtype) continue;
+    if (it->rows != rows || it->y_dtype != y_dtype || it->add != add) continue;
     recent_.splice(recent_.begin(), recent_, it);
     return recent_.front();
   }
-  recent_.push_front(prepare(rows, y_dtype));
+  recent_.push_front(prepare(rows, y_dtype, add));
   if (recent_.size() > most_prepared) recent_.pop_back();
   return recent_.front();
 }
 
-Product::Prepared Product::prepare(std::int64_t rows, DType y_dtype) const {
+Product::Prepared Product::prepare(std::int64_t rows, DType y_dtype, bool add) const {
   const MatmulDesc desc = describe_matmul(engine_, rows, shape_.in, shape_.out, data_type_of(shape_.dtype),
-                                          weight_desc_, data_type_of(y_dtype));
+                                          weight_desc_, data_type_of(y_dtype), add);
   const std::string implementation = desc.impl_info_str();
   if (is_reference(implementation)) {
     log::warning(fmt::format("oneDNN has no fast product for {} (it uses {}): expect low speed",
                              as_text(shape_, rows), implementation));
   }
-  return {rows, y_dtype, dnnl::matmul(desc), desc.src_desc(), desc.dst_desc(), desc.scratchpad_desc()};
+  return {rows, y_dtype, add, dnnl::matmul(desc), desc.src_desc(), desc.dst_desc(), desc.scratchpad_desc()};
 }
 
 OneDnnWeight::OneDnnWeight(std::shared_ptr<Product> product, const void* weight, WeightLayout layout,

@@ -34,15 +34,16 @@ class Product {
   struct Prepared {
     std::int64_t rows = 0;
     DType y_dtype = DType::f32;
+    bool add = false;  // to what y holds
     dnnl::matmul matmul;
     dnnl::memory::desc x, y, scratchpad;
   };
   // The primitive for this many rows, made when first asked for; the least recently used goes when there are
   // too many.
-  const Prepared& prepared(std::int64_t rows, DType y_dtype);
+  const Prepared& prepared(std::int64_t rows, DType y_dtype, bool add);
 
  private:
-  Prepared prepare(std::int64_t rows, DType y_dtype) const;
+  Prepared prepare(std::int64_t rows, DType y_dtype, bool add) const;
 
   dnnl::engine engine_;
   ProductShape shape_;

@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/attention_tensor.cuh"
 #include "kernels/cuda/attention_walk.cuh"
+#include "kernels/cuda/launch.cuh"
 
 namespace hydrajob::cuda {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 template <int HEAD_DIM>
 __global__ __launch_bounds__(most_walkers * 32) void attend(Walk walk, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  begin_kernel();
   const int warps = static_cast<int>(blockDim.x / 32), warp = static_cast<int>(threadIdx.x / 32);
   Walker<HEAD_DIM>(walk, blockIdx.x * warps + warp, args,
                    shared + warp * walk_stages * stage_elements<HEAD_DIM>)
@@ -17,8 +19,8 @@ __global__ __launch_bounds__(most_walkers * 32) void attend(Walk walk, WorkArgs 
 }
 
 template <int HEAD_DIM>
-void launch(const WorkItem* items, std::int64_t n_items, const Processors& processors, const WorkArgs& args,
-            cudaStream_t stream) {
+void launch_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
+                const WorkArgs& args, cudaStream_t stream) {
   const int warps = std::min(most_walkers, processors.shared_of_block / walker_bytes<HEAD_DIM>);
   const int bytes = warps * walker_bytes<HEAD_DIM>;
   HJ_CUDA_CHECK(cudaFuncSetAttribute(attend<HEAD_DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
@@ -28,9 +30,8 @@ void launch(const WorkItem* items, std::int64_t n_items, const Processors& proce
   const std::int64_t units = n_items * args.n_kv_heads;
   const std::int64_t blocks =
       std::min<std::int64_t>((units + warps - 1) / warps, std::int64_t{processors.count} * at_once);
-  attend<HEAD_DIM><<<static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32), bytes, stream>>>(
-      Walk{items, units, blocks * warps}, args);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(attend<HEAD_DIM>, static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32),
+         static_cast<std::size_t>(bytes), stream, Walk{items, units, blocks * warps}, args);
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ void attend_few(const WorkItem* items, std::int64_t n_items, const Processors& p
                 const WorkArgs& args, cudaStream_t stream) {
   if (n_items == 0) return;
   with_head_dim(args.head_dim,
-                [&](auto head_dim) { launch<head_dim>(items, n_items, processors, args, stream); });
+                [&](auto head_dim) { launch_few<head_dim>(items, n_items, processors, args, stream); });
 }
 
 }  // namespace hydrajob::cuda

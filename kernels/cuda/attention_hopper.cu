@@ -12,6 +12,7 @@
 #include "kernels/cuda/attention_walk.cuh"
 #include "kernels/cuda/attention_warp.cuh"
 #include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packed_rows.cuh"
 
 namespace hydrajob::cuda {
@@ -140,7 +141,11 @@ class Consumer {
       tokens_ = task.tokens;
       queries_ = shared_.q[place_of<tasks>(t)][group()];
       end_queries();
-      attend(blocks_of(task));
+      if (group() * rows < packed.count) {
+        attend(blocks_of(task));
+      } else {
+        pass(blocks_of(task));
+      }
       next = take(t + 1);
       begin_queries(next, t + 1);  // on their way while the results are written
       write(task.item, packed);
@@ -235,6 +240,20 @@ class Consumer {
     products_wait<0>();
     release(shared_.v_free[stage_of(blocks - 1)]);
     used_ += blocks;
+  }
+
+  // The item has no rows for this warpgroup: the other one alone decides how long its blocks stay. One thread
+  // follows them: products keep a warpgroup together, here a warp that fell two turns behind would wait for
+  // ever.
+  __device__ void pass(int blocks) {
+    for (int i = 0; i < blocks && thread() == 0; ++i) {
+      wait_keys(i);
+      release(shared_.k_free[stage_of(i)]);
+      barrier_wait(&shared_.v_there[stage_of(i)], turn_at(i));
+      release(shared_.v_free[stage_of(i)]);
+    }
+    used_ += blocks;
+    meet();
   }
 
   __device__ void write(const WorkItem& item, const PackedRows& packed) {
@@ -391,6 +410,7 @@ __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, con
                                                      const __grid_constant__ CUtensorMap v_map) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ std::uint8_t raw[];
+  begin_kernel();
   std::uint8_t* aligned = raw + (1024 - shared_address(raw) % 1024) % 1024;
   if (static_cast<int>(blockIdx.x) < walking) {
     const int warp = static_cast<int>(threadIdx.x / 32);
@@ -453,10 +473,9 @@ void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* 
   const std::int64_t blocks = std::min<std::int64_t>(walking + all, processors.count);
   if (blocks == 0) return;
   HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-  attend<<<static_cast<unsigned>(blocks), threads, shared_bytes, stream>>>(
-      Walk{few, units, walking * walkers}, static_cast<int>(walking), items, static_cast<unsigned>(n_items),
-      queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(attend, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
+         Walk{few, units, walking * walkers}, static_cast<int>(walking), items,
+         static_cast<unsigned>(n_items), queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
 }
 
 }  // namespace hydrajob::cuda

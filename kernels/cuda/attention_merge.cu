@@ -3,6 +3,7 @@
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packs.hpp"
 #include "kernels/cuda/reduce.cuh"
 
@@ -74,6 +75,7 @@ struct Outputs {
 // A warp a row and merged_heads of its heads.
 template <class T, int N, int PACKS>
 __global__ void merge(WorkArgs args) {
+  begin_kernel();
   const int groups = (args.n_heads + merged_heads - 1) / merged_heads, lane = threadIdx.x % warp_size;
   const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp_size;
   if (index >= args.n_rows * groups) return;
@@ -135,16 +137,15 @@ __global__ void merge(WorkArgs args) {
 }
 
 template <class T, int N>
-void launch(const WorkArgs& args, cudaStream_t stream) {
+void launch_merge(const WorkArgs& args, cudaStream_t stream) {
   const std::int64_t units = args.n_rows * ((args.n_heads + merged_heads - 1) / merged_heads);
   const auto blocks = static_cast<unsigned>((units + warps - 1) / warps);
   constexpr int most_packs = most_head_dim / (warp_size * N), half = most_packs / 2;
   if (args.head_dim <= half * warp_size * N) {
-    merge<T, N, half><<<blocks, warps * warp_size, 0, stream>>>(args);
+    launch(merge<T, N, half>, blocks, warps * warp_size, 0, stream, args);
   } else {
-    merge<T, N, most_packs><<<blocks, warps * warp_size, 0, stream>>>(args);
+    launch(merge<T, N, most_packs>, blocks, warps * warp_size, 0, stream, args);
   }
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace
@@ -153,9 +154,9 @@ void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream) {
   if (args.n_rows == 0) return;
   with_element(dtype, [&]<class T>(T*) {
     if (packs_of(4, sizeof(T), {args.head_dim}, {args.out})) {
-      launch<T, 4>(args, stream);
+      launch_merge<T, 4>(args, stream);
     } else {
-      launch<T, 1>(args, stream);
+      launch_merge<T, 1>(args, stream);
     }
   });
 }

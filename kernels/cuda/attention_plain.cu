@@ -2,6 +2,7 @@
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace hydrajob::cuda {
@@ -12,6 +13,7 @@ constexpr int warps = 4;
 // LANE_DIMS: elements of a head that each lane holds, a warp apart. blockIdx.y: the query head.
 template <class T, int LANE_DIMS>
 __global__ void attend(const WorkItem* items, WorkArgs args) {
+  begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const int head = static_cast<int>(blockIdx.y), lane = threadIdx.x % warp_size;
   const std::int64_t kv_head = head / (args.n_heads / args.n_kv_heads);
@@ -70,14 +72,13 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
   const dim3 grid(static_cast<unsigned>(n_items), static_cast<unsigned>(args.n_heads));
   with_element(dtype, [&]<class T>(T*) {
     if (args.head_dim <= 2 * warp_size) {
-      attend<T, 2><<<grid, warps * warp_size, 0, stream>>>(items, args);
+      launch(attend<T, 2>, grid, warps * warp_size, 0, stream, items, args);
     } else if (args.head_dim <= 4 * warp_size) {
-      attend<T, 4><<<grid, warps * warp_size, 0, stream>>>(items, args);
+      launch(attend<T, 4>, grid, warps * warp_size, 0, stream, items, args);
     } else {
-      attend<T, most_head_dim / warp_size><<<grid, warps * warp_size, 0, stream>>>(items, args);
+      launch(attend<T, most_head_dim / warp_size>, grid, warps * warp_size, 0, stream, items, args);
     }
   });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace hydrajob::cuda

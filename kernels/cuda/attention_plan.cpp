@@ -75,6 +75,8 @@ class Divider {
   ItemKind kind_of(std::int64_t rows) const {
     if (!has_tensor_kernels(args_)) return ItemKind::plain;
     if (rows * group_ <= few_rows) return ItemKind::few;
+    // Hopper's tiles read as fast, and in one launch with the few.
+    if (processors_.mixed) return ItemKind::tile;
     return rows * group_ <= some_rows ? ItemKind::some : ItemKind::tile;
   }
 
@@ -182,15 +184,19 @@ class Divider {
     }
   }
 
-  // The rest is free for products; where these end before the reading, it takes more.
+  // The rest is free for tiles; where these end before the reading, it takes more.
   void share_processors() {
-    double products = 0, reads = 0;  // in the time that the GPU takes for a token of one KV head
-    for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::tile)]) {
-      products += static_cast<double>(item.n_rows * group_) * item.kv_tokens * tile_time;
+    // In the time that the GPU takes to read a token of one KV head.
+    double products = 0, tile_reads = 0, reads = 0;
+    const auto& tiles = work_.items[static_cast<int>(ItemKind::tile)];
+    for (std::size_t i = 0; i < tiles.size(); ++i) {
+      products += static_cast<double>(tiles[i].n_rows * group_) * tiles[i].kv_tokens * tile_time;
+      // Neighbours read the same tokens, out of the cache.
+      if (i == 0 || tiles[i].kv_first != tiles[i - 1].kv_first) tile_reads += tiles[i].kv_tokens;
     }
     for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::few)]) reads += item.kv_tokens;
-    const double share =
-        products == 0 || !processors_.mixed ? 1 : std::max(1 - products / reads, reading_share);
+    const double of_tiles = std::max(products, tile_reads) / (reads + tile_reads);
+    const double share = tiles.empty() || !processors_.mixed ? 1 : std::max(1 - of_tiles, reading_share);
     work_.few_processors = static_cast<int>(share * processors_.count);
   }
 

@@ -74,6 +74,7 @@ __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedR
 template <int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const PackedRows packed(item, static_cast<int>(blockIdx.y), args);
   const int warp_key = threadIdx.x / 32 * warp_keys, lane = threadIdx.x % 32;
@@ -110,7 +111,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
 }
 
 template <int HEAD_DIM>
-void launch(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
+void launch_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
   constexpr int element = static_cast<int>(sizeof(__nv_bfloat16));
   constexpr int staged = KvStages<HEAD_DIM, stages>::elements * element;
   static_assert(staged >= static_cast<int>(sizeof(WarpResults<HEAD_DIM>)));
@@ -121,7 +122,7 @@ void launch(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, c
 }  // namespace
 
 void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  with_head_dim(args.head_dim, [&](auto head_dim) { launch<head_dim>(items, n_items, args, stream); });
+  with_head_dim(args.head_dim, [&](auto head_dim) { launch_some<head_dim>(items, n_items, args, stream); });
 }
 
 }  // namespace hydrajob::cuda

@@ -6,6 +6,7 @@
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
 #include "kernels/cuda/attention_warp.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packed_rows.cuh"
 
 namespace hydrajob::cuda {
@@ -104,8 +105,7 @@ void launch_items(Kernel kernel, const WorkItem* items, std::int64_t n_items, co
   if (n_items == 0) return;
   HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
   const dim3 grid(static_cast<unsigned>(n_items), static_cast<unsigned>(args.n_kv_heads));
-  kernel<<<grid, tensor_threads, bytes, stream>>>(items, args);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(kernel, grid, tensor_threads, static_cast<std::size_t>(bytes), stream, items, args);
 }
 
 }  // namespace hydrajob::cuda

@@ -12,6 +12,7 @@ constexpr int stages = 2;
 template <int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const PackedRows packed(item, static_cast<int>(blockIdx.y), args);
   const int warp_row = threadIdx.x / 32 * warp_rows, lane = threadIdx.x % 32;

@@ -64,6 +64,11 @@ void CudaKernels::linear(const void* x, const PackedWeight& weight, void* y, DTy
   linear_.run(x, static_cast<const CudaWeight&>(weight), y, y_dtype, rows, dtype, stream);
 }
 
+void CudaKernels::add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows,
+                             DType dtype, Stream& stream) {
+  linear_.add(x, static_cast<const CudaWeight&>(weight), y, rows, dtype, stream);
+}
+
 void CudaKernels::tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y,
                               DType y_dtype, std::int64_t rows, DType dtype, Stream& stream) {
   linear_.tune(x, weights, y, y_dtype, rows, dtype, stream);

@@ -25,6 +25,8 @@ class CudaKernels final : public Kernels {
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override;
   void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
               DType dtype, Stream& stream) override;
+  void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,
+                  Stream& stream) override;
   void tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
                    std::int64_t rows, DType dtype, Stream& stream) override;
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,

@@ -6,6 +6,7 @@
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/cuda_kernels.hpp"
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packs.hpp"
 #include "kernels/cuda/reduce.cuh"
 
@@ -16,6 +17,7 @@ namespace {
 template <int N, class T>
 __global__ void embed_rows(const std::int32_t* ids, const T* table, std::int64_t first_id, std::int64_t n_ids,
                            float* residual, std::int64_t hidden) {
+  begin_kernel();
   const std::int64_t row = blockIdx.x;
   const std::int64_t local = ids[row] - first_id;
   const bool here = local >= 0 && local < n_ids;
@@ -26,14 +28,15 @@ __global__ void embed_rows(const std::int32_t* ids, const T* table, std::int64_t
   }
 }
 
-// residual, delta (rows, hidden) f32; weight (hidden); out (rows, hidden). A block a row.
-template <int N, class T>
+// residual, delta (rows, hidden) f32; weight (hidden); out (rows, hidden). A block a row. HELD: a thread has
+// one pack of the row at most, and keeps it.
+template <int N, bool HELD, class T>
 __global__ void rmsnorm_rows(float* residual, const float* delta, const T* weight, T* out,
                              std::int64_t hidden, float eps) {
+  begin_kernel();
   float* row = residual + blockIdx.x * hidden;
-  float squares = 0;
+  float squares = 0, values[N];
   for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
-    float values[N];
     load(row + i, values);
     if (delta != nullptr) {
       float added[N];
@@ -49,8 +52,8 @@ __global__ void rmsnorm_rows(float* residual, const float* delta, const T* weigh
   const float scale = 1.0f / sqrtf(squares / static_cast<float>(hidden) + eps);
   // Each thread reads what it wrote itself.
   for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
-    float values[N], gain[N];
-    load(row + i, values);
+    float gain[N];
+    if (!HELD) load(row + i, values);
     load(weight + i, gain);
 #pragma unroll
     for (int j = 0; j < N; ++j) values[j] = values[j] * scale * gain[j];
@@ -67,6 +70,7 @@ template <int N, class T>
 __global__ void rope_rows(const T* qkv, const std::int32_t* positions, const std::int64_t* slots,
                           const float* cosine, const float* sine, T* q_out, T* k_cache, T* v_cache,
                           std::int64_t head_stride, std::int64_t token_stride, RopeShape shape) {
+  begin_kernel();
   const std::int64_t row = blockIdx.x, half = shape.head_dim / 2;
   const std::int64_t packs = half / N;  // of half a head
   const std::int64_t heads = shape.n_heads + 2 * shape.n_kv_heads;
@@ -103,6 +107,7 @@ __global__ void rope_rows(const T* qkv, const std::int32_t* positions, const std
 // gate_up (rows, 2 width), out (rows, width); blockIdx.y: the row.
 template <int N, class T>
 __global__ void swiglu_rows(const T* gate_up, T* out, std::int64_t width) {
+  begin_kernel();
   const std::int64_t row = blockIdx.y;
   const std::int64_t i = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * N;
   if (i >= width) return;
@@ -118,9 +123,12 @@ unsigned blocks_of(std::int64_t rows) {
   return static_cast<unsigned>(rows);
 }
 
+constexpr std::int64_t most_norm_threads = 1024;
+
 // Whole warps, no more than the row has packs for.
-unsigned threads_for(std::int64_t packs) {
-  const std::int64_t warps = std::clamp<std::int64_t>((packs + warp_size - 1) / warp_size, 1, 8);
+unsigned threads_for(std::int64_t packs, std::int64_t most = 256) {
+  const std::int64_t warps =
+      std::clamp<std::int64_t>((packs + warp_size - 1) / warp_size, 1, most / warp_size);
   return static_cast<unsigned>(warps * warp_size);
 }
 
@@ -142,11 +150,10 @@ void CudaKernels::embed(const std::int32_t* ids, const void* table, std::int64_t
   if (rows == 0) return;
   with_pack(packs_of(8, 2, {hidden}, {table, residual}), [&](auto n) {
     with_element(dtype, [&]<class T>(T*) {
-      embed_rows<n><<<blocks_of(rows), threads_for(hidden / n), 0, cuda_stream(stream)>>>(
-          ids, static_cast<const T*>(table), first_id, n_ids, residual, hidden);
+      launch(embed_rows<n, T>, blocks_of(rows), threads_for(hidden / n), 0, cuda_stream(stream), ids,
+             static_cast<const T*>(table), first_id, n_ids, residual, hidden);
     });
   });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 void CudaKernels::add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
@@ -155,11 +162,12 @@ void CudaKernels::add_rmsnorm(float* residual, const float* delta, const void* w
   if (rows == 0) return;
   with_pack(packs_of(8, 2, {hidden}, {residual, delta, weight, out}), [&](auto n) {
     with_element(dtype, [&]<class T>(T*) {
-      rmsnorm_rows<n><<<blocks_of(rows), threads_for(hidden / n), 0, cuda_stream(stream)>>>(
-          residual, delta, static_cast<const T*>(weight), static_cast<T*>(out), hidden, eps);
+      const bool held = hidden / n <= most_norm_threads;
+      launch(held ? rmsnorm_rows<n, true, T> : rmsnorm_rows<n, false, T>, blocks_of(rows),
+             threads_for(hidden / n, most_norm_threads), 0, cuda_stream(stream), residual, delta,
+             static_cast<const T*>(weight), static_cast<T*>(out), hidden, eps);
     });
   });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 void CudaKernels::rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
@@ -172,13 +180,12 @@ void CudaKernels::rope_and_cache(const void* qkv, const std::int32_t* positions,
             [&](auto n) {
               const std::int64_t packs = (n_heads + 2 * n_kv_heads) * half / n;
               with_element(dtype, [&]<class T>(T*) {
-                rope_rows<n><<<blocks_of(rows), threads_for(packs), 0, cuda_stream(stream)>>>(
-                    static_cast<const T*>(qkv), positions, slots, cosine, sine, static_cast<T*>(q_out),
-                    static_cast<T*>(kv.k), static_cast<T*>(kv.v), kv.head_stride, kv.token_stride,
-                    RopeShape{n_heads, n_kv_heads, head_dim});
+                launch(rope_rows<n, T>, blocks_of(rows), threads_for(packs), 0, cuda_stream(stream),
+                       static_cast<const T*>(qkv), positions, slots, cosine, sine, static_cast<T*>(q_out),
+                       static_cast<T*>(kv.k), static_cast<T*>(kv.v), kv.head_stride, kv.token_stride,
+                       RopeShape{n_heads, n_kv_heads, head_dim});
               });
             });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 void CudaKernels::swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
@@ -192,12 +199,11 @@ void CudaKernels::swiglu(const void* gate_up, void* out, std::int64_t rows, std:
       for (std::int64_t row = 0; row < rows; row += most_rows) {
         const dim3 grid(static_cast<unsigned>((width + per_block - 1) / per_block),
                         static_cast<unsigned>(std::min(most_rows, rows - row)));
-        swiglu_rows<n><<<grid, threads, 0, cuda_stream(stream)>>>(
-            static_cast<const T*>(gate_up) + row * 2 * width, static_cast<T*>(out) + row * width, width);
+        launch(swiglu_rows<n, T>, grid, threads, 0, cuda_stream(stream),
+               static_cast<const T*>(gate_up) + row * 2 * width, static_cast<T*>(out) + row * width, width);
       }
     });
   });
-  HJ_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace hydrajob::cuda

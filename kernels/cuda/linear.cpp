@@ -18,11 +18,15 @@ namespace {
 // What NVIDIA recommends for Hopper; split sums of few rows need it.
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
-constexpr int most_proposals = 8;
-constexpr int tuning_rounds = 2;
-constexpr std::size_t fewest_launches = 8;  // of a proposal and round
+// Products of few rows are bound by reading the weight, which proposals do at rates up to a quarter apart,
+// and are quick to try.
+constexpr std::int64_t reading_bound_rows = 128;
+constexpr int most_proposals = 16;
+int proposals_of(std::int64_t rows) {
+  return rows < reading_bound_rows ? most_proposals : 8;
+}
+constexpr std::size_t fewest_launches = 8;  // of a proposal, timed
 constexpr float tuning_gain = 0.98F;
-constexpr std::int64_t fewest_tuned_rows = 128;
 
 cudaDataType_t type_of(DType dtype) {
   return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
@@ -121,6 +125,7 @@ class Linear::Product {
     const void* weight;
     const void* x;
     void* y;
+    float keep = 0;  // of what y holds
   };
 
   Product(cublasLtHandle_t handle, const Shape& shape, Buffer& workspace)
@@ -134,8 +139,8 @@ class Linear::Product {
     int found = 0;
     const Preference preference;
     HJ_CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(handle, operation_.get(), weight_->get(), x_.get(),
-                                                   y_.get(), y_.get(), preference.get(), most_proposals,
-                                                   results.data(), &found));
+                                                   y_.get(), y_.get(), preference.get(),
+                                                   proposals_of(std::get<0>(shape)), results.data(), &found));
     if (found == 0) {
       throw RunError(fmt::format("cuBLASLt: no algorithm for {} rows of {} to {}", std::get<0>(shape),
                                  std::get<1>(shape), std::get<2>(shape)));
@@ -150,17 +155,17 @@ class Linear::Product {
   void tune(std::span<const PackedWeight* const> weights, const void* x, void* y, cudaStream_t stream) {
     if (proposals_.size() < 2) return;
     const std::size_t repeats = (fewest_launches + weights.size() - 1) / weights.size();
+    const auto launch = [&](std::size_t proposal, const PackedWeight* weight) {
+      run(proposals_[proposal], {static_cast<const CudaWeight*>(weight)->data(), x, y}, stream);
+    };
+    for (std::size_t i = 0; i < proposals_.size(); ++i) launch(i, weights.front());  // loads the kernels
     std::vector<Mark> marks(proposals_.size() + 1);
-    for (int round = 0; round < tuning_rounds; ++round) {  // the first loads the kernels
-      marks[0].record(stream);
-      for (std::size_t i = 0; i < proposals_.size(); ++i) {
-        for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
-          for (const PackedWeight* weight : weights) {
-            run(proposals_[i], {static_cast<const CudaWeight*>(weight)->data(), x, y}, stream);
-          }
-        }
-        marks[i + 1].record(stream);
+    marks[0].record(stream);
+    for (std::size_t i = 0; i < proposals_.size(); ++i) {
+      for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
+        for (const PackedWeight* weight : weights) launch(i, weight);
       }
+      marks[i + 1].record(stream);
     }
     std::vector<float> ms;
     for (std::size_t i = 0; i < proposals_.size(); ++i) ms.push_back(marks[i].milliseconds_to(marks[i + 1]));
@@ -173,10 +178,10 @@ class Linear::Product {
 
  private:
   void run(const cublasLtMatmulAlgo_t& algorithm, const Operands& operands, cudaStream_t stream) const {
-    const float one = 1, zero = 0;
+    const float one = 1;
     HJ_CUBLAS_CHECK(cublasLtMatmul(handle_, operation_.get(), &one, operands.weight, weight_->get(),
-                                   operands.x, x_.get(), &zero, operands.y, y_.get(), operands.y, y_.get(),
-                                   &algorithm, workspace_.data(), workspace_.bytes(), stream));
+                                   operands.x, x_.get(), &operands.keep, operands.y, y_.get(), operands.y,
+                                   y_.get(), &algorithm, workspace_.data(), workspace_.bytes(), stream));
   }
 
   static std::unique_ptr<Matrix> weight_of(const Shape& shape) {
@@ -208,18 +213,26 @@ Linear::Product& Linear::product(const Shape& shape) {
   return *found;
 }
 
+Linear::Product& Linear::product_of(const CudaWeight& weight, DType y_dtype, std::int64_t rows, DType dtype) {
+  return product({rows, weight.in(), weight.out(), weight.layout(), dtype, y_dtype});
+}
+
 void Linear::run(const void* x, const CudaWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                  DType dtype, Stream& stream) {
   if (rows == 0) return;
-  product({rows, weight.in(), weight.out(), weight.layout(), dtype, y_dtype})
-      .run({weight.data(), x, y}, cuda_stream(stream));
+  product_of(weight, y_dtype, rows, dtype).run({weight.data(), x, y}, cuda_stream(stream));
+}
+
+void Linear::add(const void* x, const CudaWeight& weight, float* y, std::int64_t rows, DType dtype,
+                 Stream& stream) {
+  if (rows == 0) return;
+  product_of(weight, DType::f32, rows, dtype).run({weight.data(), x, y, 1}, cuda_stream(stream));
 }
 
 void Linear::tune(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
                   std::int64_t rows, DType dtype, Stream& stream) {
-  if (rows < fewest_tuned_rows || weights.empty()) return;
-  const auto& first = static_cast<const CudaWeight&>(*weights.front());
-  product({rows, first.in(), first.out(), first.layout(), dtype, y_dtype})
+  if (rows == 0 || weights.empty()) return;
+  product_of(static_cast<const CudaWeight&>(*weights.front()), y_dtype, rows, dtype)
       .tune(weights, x, y, cuda_stream(stream));
 }
 

@@ -41,9 +41,10 @@ class Linear {
   // y (rows, out) = x (rows, in) times the weight. Nothing is allocated on the device: graphs may hold it.
   void run(const void* x, const CudaWeight& weight, void* y, DType y_dtype, std::int64_t rows, DType dtype,
            Stream& stream);
+  // y += x times the weight, f32.
+  void add(const void* x, const CudaWeight& weight, float* y, std::int64_t rows, DType dtype, Stream& stream);
   // Times what the heuristics propose for such products and keeps the fastest, as Kernels::tune_linear says.
-  // Products of few rows are bound by reading the weight, which the proposals do alike: they are left as they
-  // are, and so is what was tuned before.
+  // What was tuned before is left as it is.
   void tune(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
             std::int64_t rows, DType dtype, Stream& stream);
 
@@ -51,6 +52,7 @@ class Linear {
   class Product;
   using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, WeightLayout, DType, DType>;
   Product& product(const Shape& shape);
+  Product& product_of(const CudaWeight& weight, DType y_dtype, std::int64_t rows, DType dtype);
 
   cublasLtHandle_t handle_ = nullptr;
   std::unique_ptr<Buffer> workspace_;

@@ -5,6 +5,7 @@
 #include "base/philox.hpp"
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/cuda_kernels.hpp"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/nucleus.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr unsigned threads = 512;
 
 __global__ void maximum_of_rows(const float* logits, float* maximum, std::int64_t n_ids) {
+  begin_kernel();
   const float* row = logits + blockIdx.x * n_ids;
   float best = -INFINITY;
   for (std::int64_t i = threadIdx.x; i < n_ids; i += blockDim.x) best = fmaxf(best, row[i]);
@@ -23,6 +25,7 @@ __global__ void maximum_of_rows(const float* logits, float* maximum, std::int64_
 
 __global__ void histogram_of_rows(const float* logits, const float* maximum, const std::uint32_t* prefix,
                                   int pass, float temperature, std::uint64_t* histogram, std::int64_t n_ids) {
+  begin_kernel();
   __shared__ unsigned long long mass[nucleus_digits];
   for (int digit = threadIdx.x; digit < nucleus_digits; digit += blockDim.x) mass[digit] = 0;
   __syncthreads();
@@ -43,6 +46,7 @@ __global__ void histogram_of_rows(const float* logits, const float* maximum, con
 // Sums of neighbouring digits first; one thread then looks at few numbers only.
 __global__ void select_in_rows(const std::uint64_t* histogram, std::uint32_t* prefix,
                                std::uint64_t* remaining, int pass, float top_p) {
+  begin_kernel();
   constexpr int parts = 64, digits_of_part = nucleus_digits / parts;
   __shared__ std::uint64_t mass_of_part[parts];
   const std::uint64_t* mass = histogram + blockIdx.x * nucleus_digits;
@@ -92,6 +96,7 @@ __global__ void draw_in_rows(const float* logits, float temperature, std::uint64
                              const std::uint32_t* smallest_key, const std::int32_t* sequence,
                              const std::int32_t* step, std::int64_t first_id, float* best_value,
                              std::int32_t* best_id, std::int64_t n_ids) {
+  begin_kernel();
   const float* row = logits + blockIdx.x * n_ids;
   const std::uint32_t smallest = smallest_key == nullptr ? 0 : smallest_key[blockIdx.x];
   const PhiloxKey key = philox_key(seed);
@@ -132,6 +137,7 @@ __global__ void draw_in_rows(const float* logits, float temperature, std::uint64
 // best: of each shard (rows) values, then (rows) ids.
 __global__ void choose_of_shards(const float* best, std::int64_t n_shards, std::int32_t* ids,
                                  std::int64_t rows) {
+  begin_kernel();
   const std::int64_t r = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (r >= rows) return;
   std::int64_t chosen = 0;
@@ -144,6 +150,7 @@ __global__ void choose_of_shards(const float* best, std::int64_t n_shards, std::
 __global__ void end_step_of_rows(const std::int32_t* ids, std::int32_t* history, std::int32_t* step,
                                  std::int32_t* positions, std::int64_t* slots, std::int32_t* own_length,
                                  std::int64_t rows) {
+  begin_kernel();
   const std::int64_t r = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (r >= rows) return;
   history[step[r]++ * rows + r] = ids[r];
@@ -166,25 +173,23 @@ unsigned blocks_of(std::int64_t rows) {
 void CudaKernels::row_max(const float* logits, float* maximum, std::int64_t rows, std::int64_t n_ids,
                           Stream& stream) {
   if (rows == 0) return;
-  maximum_of_rows<<<blocks_of(rows), threads, 0, cuda_stream(stream)>>>(logits, maximum, n_ids);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(maximum_of_rows, blocks_of(rows), threads, 0, cuda_stream(stream), logits, maximum, n_ids);
 }
 
 void CudaKernels::nucleus_histogram(const float* logits, const float* maximum, const std::uint32_t* prefix,
                                     int pass, float temperature, std::uint64_t* histogram, std::int64_t rows,
                                     std::int64_t n_ids, Stream& stream) {
   if (rows == 0) return;
-  histogram_of_rows<<<blocks_of(rows), threads, 0, cuda_stream(stream)>>>(logits, maximum, prefix, pass,
-                                                                          temperature, histogram, n_ids);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(histogram_of_rows, blocks_of(rows), threads, 0, cuda_stream(stream), logits, maximum, prefix, pass,
+         temperature, histogram, n_ids);
 }
 
 void CudaKernels::nucleus_select(const std::uint64_t* histogram, std::uint32_t* prefix,
                                  std::uint64_t* remaining, int pass, float top_p, std::int64_t rows,
                                  Stream& stream) {
   if (rows == 0) return;
-  select_in_rows<<<blocks_of(rows), 64, 0, cuda_stream(stream)>>>(histogram, prefix, remaining, pass, top_p);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(select_in_rows, blocks_of(rows), 64, 0, cuda_stream(stream), histogram, prefix, remaining, pass,
+         top_p);
 }
 
 void CudaKernels::sample(const float* logits, const SamplingArgs& sampling, const std::uint32_t* smallest_key,
@@ -192,27 +197,23 @@ void CudaKernels::sample(const float* logits, const SamplingArgs& sampling, cons
                          float* best_value, std::int32_t* best_id, std::int64_t rows, std::int64_t n_ids,
                          Stream& stream) {
   if (rows == 0) return;
-  draw_in_rows<<<blocks_of(rows), threads, 0, cuda_stream(stream)>>>(
-      logits, sampling.temperature, sampling.seed, smallest_key, sequence, step, first_id, best_value,
-      best_id, n_ids);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(draw_in_rows, blocks_of(rows), threads, 0, cuda_stream(stream), logits, sampling.temperature,
+         sampling.seed, smallest_key, sequence, step, first_id, best_value, best_id, n_ids);
 }
 
 void CudaKernels::choose(const void* best, std::int64_t n_shards, std::int32_t* ids, std::int64_t rows,
                          Stream& stream) {
   if (rows == 0) return;
-  choose_of_shards<<<blocks_over(rows), threads, 0, cuda_stream(stream)>>>(static_cast<const float*>(best),
-                                                                           n_shards, ids, rows);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(choose_of_shards, blocks_over(rows), threads, 0, cuda_stream(stream),
+         static_cast<const float*>(best), n_shards, ids, rows);
 }
 
 void CudaKernels::end_step(const std::int32_t* ids, std::int32_t* history, std::int32_t* step,
                            std::int32_t* positions, std::int64_t* slots, std::int32_t* own_length,
                            std::int64_t rows, Stream& stream) {
   if (rows == 0) return;
-  end_step_of_rows<<<blocks_over(rows), threads, 0, cuda_stream(stream)>>>(ids, history, step, positions,
-                                                                           slots, own_length, rows);
-  HJ_CUDA_CHECK(cudaGetLastError());
+  launch(end_step_of_rows, blocks_over(rows), threads, 0, cuda_stream(stream), ids, history, step, positions,
+         slots, own_length, rows);
 }
 
 }  // namespace hydrajob::cuda

@@ -42,6 +42,15 @@ void rotate(const void* source, std::int64_t from, void* target, std::int64_t to
   }
 }
 
+// Of row r of x and output o.
+double product_of(const void* x, std::int64_t r, const PlainWeight& w, std::int64_t o, DType dtype) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < w.in(); ++i) {
+    sum += static_cast<double>(load(x, r * w.in() + i, dtype)) * w.at(o, i);
+  }
+  return sum;
+}
+
 }  // namespace
 
 void ReferenceKernels::embed(const std::int32_t* ids, const void* table, std::int64_t first_id,
@@ -83,11 +92,18 @@ void ReferenceKernels::linear(const void* x, const PackedWeight& weight, void* y
   const auto& w = static_cast<const PlainWeight&>(weight);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t o = 0; o < w.out(); ++o) {
-      double sum = 0;
-      for (std::int64_t i = 0; i < w.in(); ++i) {
-        sum += static_cast<double>(load(x, r * w.in() + i, dtype)) * w.at(o, i);
-      }
-      store(y, r * w.out() + o, y_dtype, sum);
+      store(y, r * w.out() + o, y_dtype, product_of(x, r, w, o, dtype));
+    }
+  }
+}
+
+void ReferenceKernels::add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows,
+                                  DType dtype, Stream&) {
+  const auto& w = static_cast<const PlainWeight&>(weight);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t o = 0; o < w.out(); ++o) {
+      float& sum = y[r * w.out() + o];
+      sum = static_cast<float>(sum + product_of(x, r, w, o, dtype));
     }
   }
 }

@@ -48,7 +48,7 @@ Forward::Forward(const Model& model, const EngineContext& context, const Forward
   const Architecture& a = model.architecture;
   const std::size_t element = size_of(model.dtype);
   residual_ = allocate(limits.rows * a.hidden, sizeof(float));
-  delta_ = allocate(limits.rows * a.hidden, sizeof(float));
+  if (context_.group->size() > 1) delta_ = allocate(limits.rows * a.hidden, sizeof(float));
   normed_ = allocate(std::max(limits.rows, limits.logits_rows) * a.hidden, element);
   qkv_ = allocate(limits.rows * (model.n_heads + 2 * model.n_kv_heads) * a.head_dim, element);
   q_ = allocate(limits.rows * model.n_heads * a.head_dim, element);
@@ -56,7 +56,7 @@ Forward::Forward(const Model& model, const EngineContext& context, const Forward
   gate_up_ = allocate(limits.rows * 2 * model.intermediate, element);
   gated_ = allocate(limits.rows * model.intermediate, element);
   kept_residual_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
-  kept_delta_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
+  if (delta_) kept_delta_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
   logits_ = allocate(limits.logits_rows * model.vocabulary.count(), sizeof(float));
   workspace_ = allocate(static_cast<std::int64_t>(limits.attention_workspace), 1);
 
@@ -108,6 +108,9 @@ AttentionArgs Forward::placed(const DevicePass& pass) const {
 // How long a product takes depends a little on its values: they are the embedding's, where it has enough.
 void Forward::tune_one(Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype,
                        std::int64_t rows) {
+  // Smaller products differ by less than the noise of timing them: the choice would differ from run to run.
+  constexpr std::size_t least_weight = std::size_t{16} << 20;
+  if (weights.front()->bytes() < least_weight) return;
   const auto wanted = static_cast<std::size_t>(rows * weights.front()->in()) * size_of(model_.dtype);
   Buffer& values = model_.embedding->bytes() >= wanted ? *model_.embedding : x;
   context_.kernels->tune_linear(values.data(), weights, y.data(), y_dtype, rows, model_.dtype,
@@ -125,9 +128,9 @@ void Forward::tune(std::int64_t rows) {
     return weights;
   };
   tune_one(*normed_, of_layers(&Layer::qkv), *qkv_, model_.dtype, rows);
-  tune_one(*attended_, of_layers(&Layer::o), *delta_, DType::f32, rows);
+  tune_one(*attended_, of_layers(&Layer::o), *residual_, DType::f32, rows);
   tune_one(*normed_, of_layers(&Layer::gate_up), *gate_up_, model_.dtype, rows);
-  tune_one(*gated_, of_layers(&Layer::down), *delta_, DType::f32, rows);
+  tune_one(*gated_, of_layers(&Layer::down), *residual_, DType::f32, rows);
 }
 
 void Forward::tune_logits(std::int64_t rows) {
@@ -153,7 +156,7 @@ void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass
   const std::int64_t rows = pass.attention.n_rows;
   const auto eps = static_cast<float>(a.rms_eps);
   auto* residual = residual_->as<float>();
-  auto* delta = delta_->as<float>();
+  const float* delta = delta_ ? delta_->as<float>() : nullptr;
 
   kernels.add_rmsnorm(residual, first ? nullptr : delta, layer.attention_norm->data(), normed_->data(), rows,
                       a.hidden, eps, dtype, stream);
@@ -168,15 +171,24 @@ void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass
     args.kv = kv;
     kernels.attention(*pass.plan, args, stream);
   }
-  kernels.linear(attended_->data(), *layer.o, delta, DType::f32, rows, dtype, stream);
-  sum_over_ranks(delta, rows);
-
+  add_sublayer(*attended_, *layer.o, rows);
   kernels.add_rmsnorm(residual, delta, layer.mlp_norm->data(), normed_->data(), rows, a.hidden, eps, dtype,
                       stream);
   kernels.linear(normed_->data(), *layer.gate_up, gate_up_->data(), dtype, rows, dtype, stream);
   kernels.swiglu(gate_up_->data(), gated_->data(), rows, model_.intermediate, dtype, stream);
-  kernels.linear(gated_->data(), *layer.down, delta, DType::f32, rows, dtype, stream);
-  sum_over_ranks(delta, rows);
+  add_sublayer(*gated_, *layer.down, rows);
+}
+
+// What a sublayer adds to the residual stream: at once where this rank has all of it, and else as delta_,
+// which the next normalisation adds.
+void Forward::add_sublayer(Buffer& x, const PackedWeight& weight, std::int64_t rows) {
+  Stream& stream = context_.device->stream();
+  if (!delta_) {
+    context_.kernels->add_linear(x.data(), weight, residual_->as<float>(), rows, model_.dtype, stream);
+    return;
+  }
+  context_.kernels->linear(x.data(), weight, delta_->data(), DType::f32, rows, model_.dtype, stream);
+  sum_over_ranks(delta_->as<float>(), rows);
 }
 
 void Forward::sum_over_ranks(float* partial, std::int64_t rows) {
@@ -191,24 +203,25 @@ void Forward::keep_wanted(const Pass& pass) {
   for (const Pass::Wanted& row : pass.wanted) {
     context_.device->copy_on_device(kept_residual_->as<float>() + row.target * hidden,
                                     residual_->as<float>() + row.source * hidden, bytes);
+    if (!delta_) continue;
     context_.device->copy_on_device(kept_delta_->as<float>() + row.target * hidden,
                                     delta_->as<float>() + row.source * hidden, bytes);
   }
 }
 
 float* Forward::logits_of_kept(std::int64_t rows) {
-  return compute_logits(kept_residual_->as<float>(), kept_delta_->as<float>(), rows);
+  return compute_logits(*kept_residual_, kept_delta_.get(), rows);
 }
 
 float* Forward::logits_of_pass(std::int64_t rows) {
-  return compute_logits(residual_->as<float>(), delta_->as<float>(), rows);
+  return compute_logits(*residual_, delta_.get(), rows);
 }
 
-float* Forward::compute_logits(float* residual, const float* delta, std::int64_t rows) {
+float* Forward::compute_logits(Buffer& residual, Buffer* delta, std::int64_t rows) {
   Stream& stream = context_.device->stream();
-  context_.kernels->add_rmsnorm(residual, delta, model_.final_norm->data(), normed_->data(), rows,
-                                model_.architecture.hidden, static_cast<float>(model_.architecture.rms_eps),
-                                model_.dtype, stream);
+  context_.kernels->add_rmsnorm(residual.as<float>(), delta != nullptr ? delta->as<float>() : nullptr,
+                                model_.final_norm->data(), normed_->data(), rows, model_.architecture.hidden,
+                                static_cast<float>(model_.architecture.rms_eps), model_.dtype, stream);
   context_.kernels->linear(normed_->data(), *model_.lm_head, logits_->data(), DType::f32, rows, model_.dtype,
                            stream);
   return logits();

@@ -80,20 +80,21 @@ class Forward {
   void layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first);
   void tune_one(Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype,
                 std::int64_t rows);
+  void add_sublayer(Buffer& x, const PackedWeight& weight, std::int64_t rows);
   void sum_over_ranks(float* partial, std::int64_t rows);
-  float* compute_logits(float* residual, const float* delta, std::int64_t rows);
+  float* compute_logits(Buffer& residual, Buffer* delta, std::int64_t rows);
 
   const Model& model_;
   EngineContext context_;
   std::size_t bytes_ = 0;
 
   std::unique_ptr<Buffer> cosine_, sine_;  // (positions, head_dim / 2) f32
-  std::unique_ptr<Buffer> residual_,
-      delta_;                       // (rows, hidden) f32: the stream, and the last sublayer's addition
-  std::unique_ptr<Buffer> normed_;  // (rows, hidden)
+  std::unique_ptr<Buffer> residual_;       // (rows, hidden) f32: the stream
+  std::unique_ptr<Buffer> delta_;          // (rows, hidden) f32: what the last sublayer adds; null: one rank
+  std::unique_ptr<Buffer> normed_;         // (rows, hidden)
   std::unique_ptr<Buffer> qkv_, q_, attended_;          // (rows, …)
   std::unique_ptr<Buffer> gate_up_, gated_;             // (rows, 2 intermediate), (rows, intermediate)
-  std::unique_ptr<Buffer> kept_residual_, kept_delta_;  // (logits rows, hidden) f32
+  std::unique_ptr<Buffer> kept_residual_, kept_delta_;  // (logits rows, hidden) f32; as above
   std::unique_ptr<Buffer> logits_;                      // (logits rows, local vocabulary) f32
   std::unique_ptr<Buffer> workspace_;
 };

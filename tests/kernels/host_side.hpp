@@ -45,6 +45,12 @@ class HostSide final : public Kernels {
                      call.out_bytes(y, rows * weight.out() * bytes(y_dtype)), y_dtype, rows, dtype,
                      device_->stream());
   }
+  void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,
+                  Stream&) override {
+    Call call(*device_);
+    kernels_->add_linear(call.in_bytes(x, rows * weight.in() * bytes(dtype)), weight,
+                         call.out(y, rows * weight.out()), rows, dtype, device_->stream());
+  }
   void tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
                    std::int64_t rows, DType dtype, Stream&) override {
     Call call(*device_);

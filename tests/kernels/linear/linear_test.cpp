@@ -13,13 +13,14 @@ struct Shape {
 
 class LinearTest : public KernelTest {
  protected:
-  // Every element within the rounding of f32 sums, and of y's type.
+  // Every element within the rounding of f32 sums, and of y's type. added_to: what y held before, if it
+  // counts.
   void expect_product(const Tensor& x, const Tensor& weight, WeightLayout layout, const Shape& s,
-                      const Tensor& y) {
+                      const Tensor& y, const Tensor* added_to = nullptr) {
     const double rounding = y.dtype() == DType::f32 ? 1e-7 : 1.0 / 256;
     for (std::int64_t r = 0; r < s.rows; ++r) {
       for (std::int64_t o = 0; o < s.out; ++o) {
-        double sum = 0, magnitude = 0;
+        double sum = added_to != nullptr ? added_to->at(r * s.out + o) : 0.0, magnitude = std::abs(sum);
         for (std::int64_t i = 0; i < s.in; ++i) {
           const double term = static_cast<double>(x.at(r * s.in + i)) *
                               weight.at(layout == WeightLayout::out_in ? o * s.in + i : i * s.out + o);
@@ -43,6 +44,16 @@ class LinearTest : public KernelTest {
     kernels.linear(x.data(), *packed, y.data(), y_dtype, s.rows, dtype, stream_);
     expect_product(x, weight, layout, s, y);
   }
+
+  void check_sum(Kernels& kernels, const Shape& s, WeightLayout layout, DType dtype) {
+    const Tensor x = Tensor::random(s.rows * s.in, dtype, random_);
+    const Tensor weight = Tensor::random(s.in * s.out, dtype, random_);
+    const Tensor before = Tensor::random(s.rows * s.out, DType::f32, random_);
+    Tensor y = before;
+    const auto packed = kernels.pack(weight.data(), layout, s.out, s.in, 64, dtype);
+    kernels.add_linear(x.data(), *packed, static_cast<float*>(y.data()), s.rows, dtype, stream_);
+    expect_product(x, weight, layout, s, y, &before);
+  }
 };
 
 const std::vector<Shape> shapes{{1, 1, 1},      {1, 65, 25},    {3, 64, 64},
@@ -56,6 +67,17 @@ TEST_F(LinearTest, ReferenceMultipliesByHand) {
     std::vector<float> y(2);
     reference_->linear(x.data(), *packed, y.data(), DType::f32, 1, DType::f32, stream_);
     EXPECT_EQ(y, (std::vector<float>{4, 20}));
+  }
+}
+
+TEST_F(LinearTest, AddsToWhatIsThere) {
+  for (const Shape& shape : shapes) {
+    for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
+      for (const DType dtype : {DType::f32, DType::bf16}) {
+        check_sum(*tested_, shape, layout, dtype);
+        check_sum(*reference_, shape, layout, dtype);
+      }
+    }
   }
 }
 
@@ -90,7 +112,7 @@ TEST_F(LinearTest, OneWeightServesMoreRowCountsThanAreKept) {
   }
 }
 
-// Enough rows that a backend which tunes at all does; tuned twice, for it keeps what it found.
+// Tuned twice, for it keeps what it found.
 TEST_F(LinearTest, TunedProductsAreRight) {
   const Shape s{200, 264, 136};
   for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {

@@ -23,6 +23,7 @@ class PackingKernels final : public Kernels {
   void add_rmsnorm(float*, const float*, const void*, void*, std::int64_t, std::int64_t, float, DType,
                    Stream&) override {}
   void linear(const void*, const PackedWeight&, void*, DType, std::int64_t, DType, Stream&) override {}
+  void add_linear(const void*, const PackedWeight&, float*, std::int64_t, DType, Stream&) override {}
   void rope_and_cache(const void*, const std::int32_t*, const std::int64_t*, const float*, const float*,
                       void*, const KvView&, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType,
                       Stream&) override {}

@@ -116,6 +116,10 @@ class WatchedKernels final : public Kernels {
               DType dtype, Stream& stream) override {
     kernels_->linear(x, weight, y, y_dtype, rows, dtype, stream);
   }
+  void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,
+                  Stream& stream) override {
+    kernels_->add_linear(x, weight, y, rows, dtype, stream);
+  }
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
                       const float* cosine, const float* sine, void* q_out, const KvView& kv,
                       std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim,

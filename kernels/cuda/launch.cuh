@@ -1,0 +1,50 @@
+// Launches that overlap with the end of the kernel before them (programmatic dependent launch, compute
+// capability 9.0 and later): a decode step is hundreds of short kernels, each of which would otherwise begin
+// only after the one before has ended and been put away.
+#pragma once
+
+#include <cstddef>
+#include <cuda_runtime.h>
+#include <utility>
+
+#include "device/cuda_error.hpp"
+
+namespace hydrajob::cuda {
+
+// The first statement of every kernel that `launch` starts: lets the next one be set up, then waits until all
+// that came before has ended and its results are there.
+__device__ inline void begin_kernel() {
+#if __CUDA_ARCH__ >= 900
+  cudaTriggerProgrammaticLaunchCompletion();
+  cudaGridDependencySynchronize();
+#endif
+}
+
+inline bool launches_overlap() {
+  static const bool overlap = [] {
+    int device = 0, major = 0;
+    HJ_CUDA_CHECK(cudaGetDevice(&device));
+    HJ_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    return major >= 9;
+  }();
+  return overlap;
+}
+
+// `shared`: bytes of dynamic shared memory.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, cudaStream_t stream,
+            Arguments&&... arguments) {
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = stream;
+  config.attrs = &overlap;
+  config.numAttrs = launches_overlap() ? 1 : 0;
+  HJ_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...));
+}
+
+}  // namespace hydrajob::cuda
