@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/dtype.hpp"
+#include "base/seeded.hpp"
 #include "device/device.hpp"
 #include "kernels/attention.hpp"
 
@@ -82,6 +83,25 @@ class Kernels {
   // afterwards is undefined. Waits.
   virtual void tune_linear(const void* /*x*/, std::span<const PackedWeight* const> /*weights*/, void* /*y*/,
                            DType /*y_dtype*/, std::int64_t /*rows*/, DType /*dtype*/, Stream& /*stream*/) {}
+
+  // --- seeded weights ---
+
+  // For backends that are faster at computing seeded values in place than at taking them from the host. The
+  // others say so, and then nothing has been done.
+
+  // target: (part.count) dtype. False: not by this backend.
+  virtual bool fill_seeded(const SeededPart& /*part*/, void* /*target*/, DType /*dtype*/,
+                           Stream& /*stream*/) {
+    return false;
+  }
+  // pack() of the parts, one behind the other. Null: not by this backend. It need not wait: what
+  // is launched into the device's stream finds the weight filled.
+  virtual std::unique_ptr<PackedWeight> pack_seeded(std::span<const SeededPart> /*parts*/,
+                                                    WeightLayout /*layout*/, std::int64_t /*out*/,
+                                                    std::int64_t /*in*/, std::int64_t /*expected_rows*/,
+                                                    DType /*dtype*/) {
+    return nullptr;
+  }
 
   // --- attention ---
 

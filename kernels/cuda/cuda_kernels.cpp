@@ -59,6 +59,18 @@ std::unique_ptr<PackedWeight> CudaKernels::pack(const void* weight, WeightLayout
   return std::make_unique<CudaWeight>(device_, weight, layout, out, in, dtype);
 }
 
+std::unique_ptr<PackedWeight> CudaKernels::pack_seeded(std::span<const SeededPart> parts, WeightLayout layout,
+                                                       std::int64_t out, std::int64_t in, std::int64_t,
+                                                       DType dtype) {
+  auto weight = std::make_unique<CudaWeight>(device_, layout, out, in, dtype);
+  auto* target = static_cast<std::byte*>(weight->data());
+  for (const SeededPart& part : parts) {
+    fill_seeded(part, target, dtype, device_.stream());
+    target += static_cast<std::size_t>(part.count) * size_of(dtype);
+  }
+  return weight;
+}
+
 void CudaKernels::linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
                          DType dtype, Stream& stream) {
   linear_.run(x, static_cast<const CudaWeight&>(weight), y, y_dtype, rows, dtype, stream);

@@ -29,6 +29,10 @@ class CudaKernels final : public Kernels {
                   Stream& stream) override;
   void tune_linear(const void* x, std::span<const PackedWeight* const> weights, void* y, DType y_dtype,
                    std::int64_t rows, DType dtype, Stream& stream) override;
+  bool fill_seeded(const SeededPart& part, void* target, DType dtype, Stream& stream) override;
+  std::unique_ptr<PackedWeight> pack_seeded(std::span<const SeededPart> parts, WeightLayout layout,
+                                            std::int64_t out, std::int64_t in, std::int64_t expected_rows,
+                                            DType dtype) override;
   void rope_and_cache(const void* qkv, const std::int32_t* positions, const std::int64_t* slots,
                       const float* cosine, const float* sine, void* q_out, const KvView& kv,
                       std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim,

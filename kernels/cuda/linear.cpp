@@ -108,12 +108,15 @@ void check_cublas(cublasStatus_t status, const char* call) {
   throw RunError(fmt::format("cuBLASLt: {}: {}", call, cublasLtGetStatusString(status)));
 }
 
-CudaWeight::CudaWeight(Device& device, const void* weight, WeightLayout layout, std::int64_t out,
-                       std::int64_t in, DType dtype)
+CudaWeight::CudaWeight(Device& device, WeightLayout layout, std::int64_t out, std::int64_t in, DType dtype)
     : out_(out),
       in_(in),
       layout_(layout),
-      buffer_(device.allocate(static_cast<std::size_t>(out * in) * size_of(dtype))) {
+      buffer_(device.allocate(static_cast<std::size_t>(out * in) * size_of(dtype))) {}
+
+CudaWeight::CudaWeight(Device& device, const void* weight, WeightLayout layout, std::int64_t out,
+                       std::int64_t in, DType dtype)
+    : CudaWeight(device, layout, out, in, dtype) {
   device.copy_to_device(buffer_->data(), weight, buffer_->bytes());
   device.synchronize();  // the caller's rows may go
 }

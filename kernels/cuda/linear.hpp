@@ -17,12 +17,16 @@ namespace hydrajob::cuda {
 // The weights as they stand in the model file, on the device.
 class CudaWeight final : public PackedWeight {
  public:
+  // Uninitialised.
+  CudaWeight(Device& device, WeightLayout layout, std::int64_t out, std::int64_t in, DType dtype);
+  // Copied from host memory.
   CudaWeight(Device& device, const void* weight, WeightLayout layout, std::int64_t out, std::int64_t in,
              DType dtype);
   std::int64_t in() const override { return in_; }
   std::int64_t out() const override { return out_; }
   std::size_t bytes() const override { return buffer_->bytes(); }
   const void* data() const { return buffer_->data(); }
+  void* data() { return buffer_->data(); }
   WeightLayout layout() const { return layout_; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -74,10 +75,8 @@ class Loader {
     const void* data = nullptr;
   };
 
-  // This rank's rows of tensors of the same width, one behind the other.
-  Fetched fetch(const std::vector<std::string>& names) {
-    std::vector<WeightRows> parts;
-    for (const auto& name : names) parts.push_back({info(name), shard(name)});
+  // Rows of the same width, one behind the other.
+  Fetched fetch(const std::vector<WeightRows>& parts) {
     if (auto view = source_.view(parts, dtype_)) {
       const void* data = view->data();
       return {std::move(view), data};
@@ -105,9 +104,14 @@ class Loader {
   }
 
   std::unique_ptr<Buffer> load_plain(const std::string& name) {
-    const Fetched rows = fetch({name});
-    const std::size_t bytes = bytes_of({info(name), shard(name)});
+    const WeightRows part{info(name), shard(name)};
+    const std::size_t bytes = bytes_of(part);
     auto buffer = context_.device->allocate(bytes);
+    const std::optional<SeededPart> seeded = source_.seeded(part);
+    if (seeded && context_.kernels->fill_seeded(*seeded, buffer->data(), dtype_, context_.device->stream())) {
+      return buffer;
+    }
+    const Fetched rows = fetch({part});
     context_.device->copy_to_device(buffer->data(), rows.data, bytes);
     context_.device->synchronize();  // before the rows go
     return buffer;
@@ -115,17 +119,39 @@ class Loader {
 
   // Column-parallel matrices of one input, one after another: their product is computed at once.
   std::unique_ptr<PackedWeight> load_columns(const std::vector<std::string>& names) {
+    std::vector<WeightRows> parts;
     std::int64_t out = 0;
-    for (const auto& name : names) out += shard(name).count();
-    const Fetched rows = fetch(names);
-    return context_.kernels->pack(rows.data, WeightLayout::out_in, out, info(names.front()).cols,
-                                  expected_rows_, dtype_);
+    for (const auto& name : names) {
+      parts.push_back({info(name), shard(name)});
+      out += parts.back().rows.count();
+    }
+    return load_matrix(parts, WeightLayout::out_in, out, parts.front().tensor.cols);
   }
 
   std::unique_ptr<PackedWeight> load_rows(const std::string& name) {
-    const Fetched rows = fetch({name});
-    return context_.kernels->pack(rows.data, WeightLayout::in_out, info(name).cols, shard(name).count(),
-                                  expected_rows_, dtype_);
+    const WeightRows part{info(name), shard(name)};
+    return load_matrix({part}, WeightLayout::in_out, part.tensor.cols, part.rows.count());
+  }
+
+  std::unique_ptr<PackedWeight> load_matrix(const std::vector<WeightRows>& parts, WeightLayout layout,
+                                            std::int64_t out, std::int64_t in) {
+    Kernels& kernels = *context_.kernels;
+    if (const std::vector<SeededPart> seeded = seeded_parts(parts); !seeded.empty()) {
+      if (auto weight = kernels.pack_seeded(seeded, layout, out, in, expected_rows_, dtype_)) return weight;
+    }
+    const Fetched rows = fetch(parts);
+    return kernels.pack(rows.data, layout, out, in, expected_rows_, dtype_);
+  }
+
+  // None unless all are seeded.
+  std::vector<SeededPart> seeded_parts(const std::vector<WeightRows>& parts) const {
+    std::vector<SeededPart> seeded;
+    for (const auto& part : parts) {
+      const std::optional<SeededPart> values = source_.seeded(part);
+      if (!values) return {};
+      seeded.push_back(*values);
+    }
+    return seeded;
   }
 
   // Page-aligned and not filled with zeros first: reads into other buffers run at half speed.

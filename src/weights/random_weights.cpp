@@ -6,6 +6,7 @@
 
 #include "base/digest.hpp"
 #include "base/philox.hpp"
+#include "base/seeded.hpp"
 #include "weights/convert.hpp"
 #include "weights/weight_source.hpp"
 
@@ -33,20 +34,19 @@ Uniform distribution_of(const TensorInfo& tensor) {
 
 using Lanes = std::array<std::uint32_t, block>;
 
-// Philox4x32-10 of `block` consecutive counters; element 4 i + w is word w of counter i, uniform in
-// (-half_width, half_width). The same numbers as uniform_open(philox4x32()), in loops that the compiler turns
-// into vectors, and with one rounding, so that every instruction set gives the same bits.
+// Philox4x32-10 of `block` consecutive counters; element 4 i + w is of word w of counter i. The same words as
+// seeded_words(), in loops that the compiler turns into vectors; `part` by value, so that no store to
+// `values` can change it.
 __attribute__((target_clones("avx512f", "avx2", "default"))) void fill_block(std::uint64_t counter,
-                                                                             std::uint64_t tensor,
-                                                                             PhiloxKey key, float half_width,
-                                                                             float* values) {
+                                                                             SeededPart part, float* values) {
+  PhiloxKey key = philox_key(part.seed);
   Lanes c0, c1, c2, c3;
   for (std::int64_t i = 0; i < block; ++i) {
     const std::uint64_t at = counter + static_cast<std::uint64_t>(i);
     c0[i] = static_cast<std::uint32_t>(at);
     c1[i] = static_cast<std::uint32_t>(at >> 32);
-    c2[i] = static_cast<std::uint32_t>(tensor);
-    c3[i] = static_cast<std::uint32_t>(tensor >> 32);
+    c2[i] = static_cast<std::uint32_t>(part.tensor);
+    c3[i] = static_cast<std::uint32_t>(part.tensor >> 32);
   }
   for (int round = 0; round < 10; ++round) {
     for (std::int64_t i = 0; i < block; ++i) {
@@ -62,11 +62,11 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void fill_block(std
     key[0] += 0x9E3779B9u;
     key[1] += 0xBB67AE85u;
   }
-  for (std::int64_t i = 0; i < block; ++i) {  // 2 u - 1 is exact, fused or not
-    values[4 * i + 0] = (2.0f * uniform_open(c0[i]) - 1.0f) * half_width;
-    values[4 * i + 1] = (2.0f * uniform_open(c1[i]) - 1.0f) * half_width;
-    values[4 * i + 2] = (2.0f * uniform_open(c2[i]) - 1.0f) * half_width;
-    values[4 * i + 3] = (2.0f * uniform_open(c3[i]) - 1.0f) * half_width;
+  for (std::int64_t i = 0; i < block; ++i) {
+    values[4 * i + 0] = seeded_value(part, c0[i]);
+    values[4 * i + 1] = seeded_value(part, c1[i]);
+    values[4 * i + 2] = seeded_value(part, c2[i]);
+    values[4 * i + 3] = seeded_value(part, c3[i]);
   }
 }
 
@@ -79,19 +79,15 @@ class RandomWeights final : public WeightSource {
   std::string digest() const override { return "random:" + std::to_string(seed_); }
 
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
-    const Uniform u = distribution_of(tensor);
-    const std::uint64_t name = digest64(tensor.name.data(), tensor.name.size());
-    const PhiloxKey key = philox_key(seed_);
-    const std::int64_t begin = rows.begin * tensor.cols;
-    const std::int64_t end = rows.end * tensor.cols;
+    const SeededPart part = part_of(tensor, rows);
+    const std::int64_t begin = part.first;
+    const std::int64_t end = part.first + part.count;
     const std::int64_t first = begin / block_elements;
     const std::int64_t last = (end + block_elements - 1) / block_elements;
 #pragma omp parallel for num_threads(threads_) schedule(static)
     for (std::int64_t b = first; b < last; ++b) {
       alignas(64) std::array<float, block_elements> values;
-      fill_block(static_cast<std::uint64_t>(b * block), name, key, u.half_width, values.data());
-      if (u.centre != 0)
-        for (float& value : values) value += u.centre;
+      fill_block(static_cast<std::uint64_t>(b * block), part, values.data());
       const std::int64_t from = std::max(begin, b * block_elements);
       const std::int64_t to = std::min(end, (b + 1) * block_elements);
       convert(values.data() + (from - b * block_elements), DType::f32,
@@ -100,7 +96,21 @@ class RandomWeights final : public WeightSource {
     }
   }
 
+  std::optional<SeededPart> seeded(const WeightRows& part) const override {
+    return part_of(part.tensor, part.rows);
+  }
+
  private:
+  SeededPart part_of(const TensorInfo& tensor, RowRange rows) const {
+    const Uniform u = distribution_of(tensor);
+    return {.seed = seed_,
+            .tensor = digest64(tensor.name.data(), tensor.name.size()),
+            .first = rows.begin * tensor.cols,
+            .count = rows.count() * tensor.cols,
+            .centre = u.centre,
+            .half_width = u.half_width};
+  }
+
   Architecture architecture_;
   std::uint64_t seed_;
   int threads_;

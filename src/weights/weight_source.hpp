@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/dtype.hpp"
+#include "base/seeded.hpp"
 #include "config/architecture.hpp"
 
 namespace hydrajob {
@@ -71,6 +73,8 @@ class WeightSource {
   virtual std::unique_ptr<WeightView> view(const std::vector<WeightRows>& /*parts*/, DType /*dtype*/) {
     return nullptr;
   }
+  // The rows as a description from which a backend may compute them. None where they are not seeded.
+  virtual std::optional<SeededPart> seeded(const WeightRows& /*part*/) const { return std::nullopt; }
   // What will be asked for, in this order: a source on slow storage begins with it.
   virtual void expect(const std::vector<WeightRows>& /*parts*/) {}
 };

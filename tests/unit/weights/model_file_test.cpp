@@ -164,6 +164,12 @@ TEST_F(ModelFile, MakesItsFolderAndReplacesWhatIsThere) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}), 1);
 }
 
+TEST_F(ModelFile, IsNotSeeded) {
+  const auto file = open_model_file(write(grouped_model(), DType::bf16), 1);
+  const TensorInfo tensor = find_tensor(grouped_model(), "lm_head");
+  EXPECT_FALSE(file->seeded({tensor, {0, tensor.rows}}).has_value());
+}
+
 class Failing final : public WeightSource {
  public:
   const Architecture& architecture() const override { return architecture_; }

@@ -1,0 +1,113 @@
+// A model that the backend fills itself is the one that is read.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "engine/engine.hpp"
+#include "engine/model.hpp"
+#include "unit/weights/models.hpp"
+
+namespace hydrajob {
+namespace {
+
+using test::Bytes;
+
+// The same values, to be read only.
+class Unseeded final : public WeightSource {
+ public:
+  explicit Unseeded(WeightSource& source) : source_(source) {}
+  const Architecture& architecture() const override { return source_.architecture(); }
+  std::string digest() const override { return source_.digest(); }
+  void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
+    ++reads;
+    source_.read(tensor, rows, dtype, target);
+  }
+
+  int reads = 0;
+
+ private:
+  WeightSource& source_;
+};
+
+// To be filled only.
+class Unread final : public WeightSource {
+ public:
+  explicit Unread(WeightSource& source) : source_(source) {}
+  const Architecture& architecture() const override { return source_.architecture(); }
+  std::string digest() const override { return source_.digest(); }
+  void read(const TensorInfo& tensor, RowRange, DType, void*) override {
+    ADD_FAILURE() << tensor.name << " is read";
+  }
+  std::optional<SeededPart> seeded(const WeightRows& part) const override { return source_.seeded(part); }
+
+ private:
+  WeightSource& source_;
+};
+
+class LoadModel : public ::testing::Test {
+ protected:
+  std::shared_ptr<const Model> load(WeightSource& source, DType dtype) {
+    return load_model(source, dtype, 4, {device_.get(), kernels_.get(), self_.get()});
+  }
+
+  // y (in, out) of the unit matrix: all elements.
+  std::vector<float> elements(const PackedWeight& weight) {
+    const std::int64_t in = weight.in();
+    std::vector<float> unit(static_cast<std::size_t>(in * in)),
+        y(static_cast<std::size_t>(in * weight.out()));
+    for (std::int64_t i = 0; i < in; ++i) unit[static_cast<std::size_t>(i * in + i)] = 1;
+    kernels_->linear(unit.data(), weight, y.data(), DType::f32, in, DType::f32, device_->stream());
+    return y;
+  }
+
+  static Bytes bytes(Buffer& buffer) {
+    return {buffer.as<std::byte>(), buffer.as<std::byte>() + buffer.bytes()};
+  }
+
+  void expect_same(const Model& a, const Model& b) {
+    EXPECT_EQ(bytes(*a.embedding), bytes(*b.embedding));
+    EXPECT_EQ(bytes(*a.final_norm), bytes(*b.final_norm));
+    EXPECT_EQ(elements(*a.lm_head), elements(*b.lm_head));
+    ASSERT_EQ(a.layers.size(), b.layers.size());
+    for (std::size_t i = 0; i < a.layers.size(); ++i) {
+      SCOPED_TRACE(i);
+      EXPECT_EQ(bytes(*a.layers[i].attention_norm), bytes(*b.layers[i].attention_norm));
+      EXPECT_EQ(bytes(*a.layers[i].mlp_norm), bytes(*b.layers[i].mlp_norm));
+      EXPECT_EQ(elements(*a.layers[i].qkv), elements(*b.layers[i].qkv));
+      EXPECT_EQ(elements(*a.layers[i].o), elements(*b.layers[i].o));
+      EXPECT_EQ(elements(*a.layers[i].gate_up), elements(*b.layers[i].gate_up));
+      EXPECT_EQ(elements(*a.layers[i].down), elements(*b.layers[i].down));
+    }
+  }
+
+  std::unique_ptr<Device> device_ = make_device({});
+  std::unique_ptr<Kernels> kernels_ = make_reference_kernels();  // which fill by themselves
+  std::unique_ptr<Communicator> self_ = make_self_communicator();
+};
+
+TEST_F(LoadModel, IsTheSameFilledAndRead) {
+  for (const Architecture& architecture : {test::grouped_model(), test::odd_model()}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const auto source = make_random_weights(architecture, 17, 1);
+      Unread filled(*source);
+      Unseeded read(*source);
+      expect_same(*load(filled, dtype), *load(read, dtype));
+      EXPECT_GT(read.reads, 0);
+    }
+  }
+}
+
+TEST_F(LoadModel, IsReadWhereTheBackendDoesNotFill) {
+  const auto source = make_random_weights(test::grouped_model(), 17, 1);
+  const auto filled = load(*source, DType::f32);
+  kernels_ = make_cpu_kernels(1);
+  const auto read = load(*source, DType::f32);
+  EXPECT_EQ(bytes(*read->embedding), bytes(*filled->embedding));
+  EXPECT_EQ(bytes(*read->final_norm), bytes(*filled->final_norm));
+}
+
+}  // namespace
+}  // namespace hydrajob
