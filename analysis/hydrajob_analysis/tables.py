@@ -32,10 +32,13 @@ class Table:
         return "\n".join([*lines, *self._spaced_notes()])
 
     def markdown(self):
+        return "\n".join([f"## {self.title}", "", *self.markdown_lines(), *self._spaced_notes()]) + "\n"
+
+    def markdown_lines(self):
+        """The table alone: no title, no notes."""
         rule = [":--" if column in self.left else "--:" for column in self.columns]
         rows = [self.columns, rule, *self.rows]
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        return "\n".join([f"## {self.title}", "", *lines, *self._spaced_notes()]) + "\n"
+        return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
     def html(self):
         head = "".join(self._cell("th", column, column) for column in self.columns)

@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+"""The tables of docs/performance.md, from the stores under bench/results/.
+
+  bench/tables.py [PAGE]           writes what stands between the page's markers
+  bench/tables.py --check [PAGE]   writes nothing; says what differs
+
+A marker names the kind of table (TABLES below), its store, and where it has them other people's figures and the runs to
+show; paths are relative to the source tree:
+
+  <!-- table: decode bench/results/e2e-h200.h5 bench/peers/hydragen-h200.csv model=codellama-7b-instruct -->
+  <!-- end -->
+"""
+
+import argparse
+import difflib
+import pathlib
+import re
+import sys
+import textwrap
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "analysis"))
+
+from hydrajob_analysis import StoreError, load, numbers  # noqa: E402
+from hydrajob_analysis.cells import make_sections  # noqa: E402
+from hydrajob_analysis.schema import mode_rank  # noqa: E402
+from hydrajob_analysis.summaries import condition_line  # noqa: E402
+from hydrajob_analysis.tables import Table  # noqa: E402
+
+EXIT_OK, EXIT_DIFFERS, EXIT_USAGE, EXIT_STORE = 0, 1, 2, 3  # argparse exits 2 for a wrong command line
+WIDTH = 120  # of the page's lines
+BLOCK = re.compile(r"(?m)^<!-- table: (?P<words>.*?) -->\n(?P<body>(?:(?!<!-- ).*\n)*?)<!-- end -->$")
+MARKER = re.compile(r"(?m)^<!-- table:.*")
+ELEMENT_BYTES = {"f32": 4, "bf16": 2}
+
+
+class PageError(Exception):
+    """What the page asks for cannot be made."""
+
+
+# --- what a table is made of ---
+
+
+@dataclass
+class Source:
+    """What a marker names. `runs`: the newest of each cell that the marker's conditions hold for, in a table's order;
+    `peers`: the CSV's rows, or nothing. `notes` gathers what stands below the table."""
+
+    store: object
+    runs: list
+    peers: pd.DataFrame = None
+    notes: list = field(default_factory=list)
+
+    def where(self, condition):
+        return [run for run in self.runs if condition(run)]
+
+    def note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def read_source(words):
+    stores = [word for word in words if word.endswith(".h5")]
+    peers = [word for word in words if word.endswith(".csv")]
+    conditions = [word.split("=", 1) for word in words if "=" in word]
+    if len(stores) != 1 or len(peers) > 1 or len(words) != 1 + len(peers) + len(conditions):
+        raise PageError(f"'{' '.join(words)}': expected one store, at most one .csv file, and conditions name=value")
+    store = load(ROOT / stores[0])
+    latest = [run for section in make_sections(store.runs) for run in section.cells["run"]]
+    runs = [run for run in store.runs.loc[latest].to_dict("records")
+            if all(str(run.get(f"param.{name}")) == value for name, value in conditions)]
+    if any(pd.isna(run["param.prefix"]) for run in runs):
+        raise PageError(f"{stores[0]}: shared tokens as a tree have no column here")
+    return Source(store, sorted(runs, key=_order), read_peers(ROOT / peers[0]) if peers else None)
+
+
+def read_peers(path):
+    try:
+        return pd.read_csv(path, comment="#")
+    except OSError as error:
+        raise PageError(f"{path}: {error.strerror}") from error
+
+
+def _order(run):
+    """Models by size (7b before 13b), modes as in the report, then numbers."""
+    model = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(run.get("param.model")))]
+    heads = [run.get(f"param.{name}") for name in ("n_heads", "n_kv_heads")]
+    sizes = [run[f"param.{name}"] for name in ("batch", "prefix", "suffix")]
+    attention = run["param.workload"] == "attention"
+    mode = mode_rank(run["param.mode"])
+    return (model, *map(str, heads), *sizes, mode) if attention else (model, mode, *sizes)
+
+
+def peer_of(source, run, same):
+    """The peer's row for this run: the same GPU and the same parameters `same`; None where there is none."""
+    if source.peers is None:
+        return None
+    rows = source.peers[source.peers["gpu"] == gpu_of(source.store, run)]
+    for name in same:
+        rows = rows[rows[name] == run[f"param.{name}"]]
+    if len(rows) > 1:
+        raise PageError(f"the peer has {len(rows)} rows of one run: {rows.to_dict('records')}")
+    return None if rows.empty else rows.iloc[0]
+
+
+DECODE_KEY = ("model", "dtype", "tensor_parallel", "mode", "batch", "prefix", "suffix", "new_tokens")
+PREFILL_KEY = DECODE_KEY[:-1]
+
+
+def architecture(model):
+    """The whole numbers of a model's file: its shapes."""
+    bare = ROOT / "configs" / "models" / f"{model}.yaml"
+    path = bare if bare.exists() else pathlib.Path(model)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise PageError(f"{path}: {error.strerror}") from error
+    pairs = (line.split("#")[0].partition(":") for line in lines)
+    return {name: int(value) for name, _, value in pairs if value.strip().isdigit()}
+
+
+def weights_multiplied(model):
+    """Elements of the weights that each row of a step is multiplied with: all projections and the head."""
+    a = architecture(model)
+    heads = a["n_heads"] * a.get("head_dim", a["hidden"] // a["n_heads"])
+    kv_heads = heads // a["n_heads"] * a.get("n_kv_heads", a["n_heads"])
+    layer = a["hidden"] * (heads + 2 * kv_heads) + heads * a["hidden"] + 3 * a["hidden"] * a["intermediate"]
+    return a["n_layers"] * layer + a["hidden"] * a["vocab"]
+
+
+# --- the tables ---
+
+
+def decode_table(source):
+    """The decode step of every run that has one: beside the peer, and beside the roofline."""
+    columns = ["model", "mode", "batch", "prefix", "step ms", "95 % interval", "n", "original ms", "original / ours",
+               "roofline ms", "of roofline", "tokens/s"]
+    runs = source.where(lambda run: run["param.workload"] == "generate" and run["param.new_tokens"] > 1)
+    return Table("", columns, [_decode_row(source, run) for run in runs], left=frozenset(["model", "mode"])), runs
+
+
+def _decode_row(source, run):
+    place = [run["param.model"], run["param.mode"], f"{run['param.batch']:.0f}", f"{run['param.prefix']:.0f}"]
+    if run["status"] != "ok":
+        return [*place, _why_missing(source, run), *[""] * 7]
+    steps = run["param.new_tokens"] - 1
+    step = run["decode.median"] / steps
+    peer = peer_of(source, run, DECODE_KEY)
+    return [*place, *_milliseconds(source, run, "decode", steps), *_beside(peer, "step_ms", step),
+            numbers.significant(1e3 * run["roofline.decode_step_s"]),
+            numbers.percent(run["roofline.decode_step_s"] / step), numbers.significant(run["decode_tokens_per_s"])]
+
+
+def products_table(source):
+    """noattention's step beside what its products alone would take at the ceilings measured in the same job."""
+    columns = ["model", "batch", "step ms", "95 % interval", "n", "products ms", "step / products", "weights ms",
+               "step / weights"]
+    runs = source.where(lambda run: run["param.mode"] == "noattention" and run["param.workload"] == "generate"
+                        and run["param.new_tokens"] > 1 and run["status"] == "ok")
+    return Table("", columns, [_products_row(source, run) for run in runs], left=frozenset(["model"])), runs
+
+
+def _products_row(source, run):
+    if run["param.tensor_parallel"] != 1:
+        raise PageError("products: the weights are those of one rank: tensor_parallel is not 1")
+    weights = weights_multiplied(run["param.model"])
+    products_s = 2 * run["param.batch"] * weights / run["ceiling.matmul_flops_per_s"]
+    weights_s = weights * ELEMENT_BYTES[run["param.dtype"]] / run["ceiling.memory_bytes_per_s"]
+    steps = run["param.new_tokens"] - 1
+    step_s = run["decode.median"] / steps
+    return [run["param.model"], f"{run['param.batch']:.0f}", *_milliseconds(source, run, "decode", steps),
+            numbers.significant(1e3 * products_s), numbers.significant(step_s / products_s),
+            numbers.significant(1e3 * weights_s), numbers.significant(step_s / weights_s)]
+
+
+def prefill_table(source):
+    """Runs of one new token: their FLOPs are those of the prefill."""
+    columns = ["model", "prompt", "ms", "95 % interval", "n", "TFLOP", "of matrix ceiling", "of roofline", "original ms",
+               "original / ours"]
+    runs = source.where(lambda run: run["param.workload"] == "generate" and run["param.new_tokens"] == 1)
+    return Table("", columns, [_prefill_row(source, run) for run in runs], left=frozenset(["model"])), runs
+
+
+def _prefill_row(source, run):
+    place = [run["param.model"], f"{run['param.prefix']:,.0f}"]
+    if run["status"] != "ok":
+        return [*place, _why_missing(source, run), *[""] * 7]
+    median = run["prefill.median"]
+    peer = peer_of(source, run, PREFILL_KEY)
+    return [*place, *_milliseconds(source, run, "prefill", 1), numbers.significant(run["flops"] / 1e12),
+            numbers.percent(run["flops"] / median / run["ceiling.matmul_flops_per_s"]),
+            numbers.percent(run["roofline.prefill_s"] / median), *_beside(peer, "prefill_ms", median)]
+
+
+def attention_table(source):
+    """The attention workload, as in the report."""
+    columns = ["heads / KV heads", "batch", "prefix", "suffix", "mode", "µs", "95 % interval", "n", "× noshared",
+               "of roofline"]
+    runs = source.where(lambda run: run["param.workload"] == "attention")
+    cells = {cell["run"]: cell for section in make_sections(source.store.runs) if section.workload == "attention"
+             for cell in section.cells.to_dict("records")}
+    rows = [_attention_row(source, run, cells[run["run"]]) for run in runs]
+    return Table("", columns, rows, left=frozenset(["heads / KV heads", "mode"])), runs
+
+
+def _attention_row(source, run, cell):
+    sizes = [f"{run[f'param.{name}']:.0f}" for name in ("batch", "prefix", "suffix")]
+    place = [f"{run['param.n_heads']} / {run['param.n_kv_heads']}", *sizes, run["param.mode"]]
+    if run["status"] != "ok":
+        return [*place, _why_missing(source, run), *[""] * 4]
+    return [*place, numbers.significant(cell["value"]), numbers.interval(cell["lo"], cell["hi"], cell["value"]),
+            f"{cell['n']:.0f}", numbers.ratio(cell["speedup"]), numbers.percent(cell["roofline"])]
+
+
+TABLES = {"decode": decode_table, "products": products_table, "prefill": prefill_table, "attention": attention_table}
+
+
+def _milliseconds(source, run, phase, parts):
+    """Median, its interval, and of how many: of one of the `parts` of a phase."""
+    median, low, high = (1e3 * run.get(f"{phase}.{name}", float("nan")) / parts for name in ("median", "ci_lo", "ci_hi"))
+    between = numbers.interval(low, high, median)
+    if not between:
+        source.note("No interval: fewer than 6 iterations.")
+    return [numbers.significant(median), between, f"{run[f'{phase}.n']:.0f}"]
+
+
+def _beside(peer, column, seconds):
+    """The peer's milliseconds, and how many times ours they are."""
+    if peer is None:
+        return ["", ""]
+    return [numbers.significant(peer[column]), f"{peer[column] / (1e3 * seconds):.2f}"]
+
+
+def _why_missing(source, run):
+    status = run["status"].replace("_", " ")
+    source.note(f"{status[0].upper()}{status[1:]}, {run['param.mode']}, batch {run['param.batch']}, prefix "
+                f"{run['param.prefix']}: {run['reason']}.")
+    return status
+
+
+# --- where the numbers come from ---
+
+
+def gpu_of(store, run):
+    return _of_first_rank(store.environments.loc[run["environment"]], "env.ranks.device.gpu")
+
+
+def _of_first_rank(environment, key):
+    """Ranks are alike in what is asked here; None where the environment does not say."""
+    values = environment.get(key)
+    return values[0] if isinstance(values, list) else None
+
+
+def provenance(source, runs):
+    """A paragraph for each environment of the table's runs, and the command of each in lines of their own."""
+    lines = []
+    for index in dict.fromkeys(run["environment"] for run in runs):
+        own = [run for run in runs if run["environment"] == index]
+        environment = source.store.environments.loc[index]
+        told = [*_machine(environment), *_ceilings(own), *_code(environment)]
+        lines += [_wrapped(f"{'; '.join(told)}."), "", f"    {environment['env.command']}", ""]
+    condition = condition_line(source.store)
+    return [*lines, *([_wrapped(f"All of the store: {condition}."), ""] if condition else [])]
+
+
+def _machine(environment):
+    """Device, driver and libraries, as far as the environment names them."""
+    device = "env.ranks.device."
+    ranks = environment.get("env.ranks.host")
+    count = numbers.count(len(ranks), "rank") if isinstance(ranks, list) else ""
+    processor = _of_first_rank(environment, device + "gpu")
+    if processor is None:
+        threads = _of_first_rank(environment, "env.ranks.threads")
+        return [f"{_of_first_rank(environment, device + 'cpu_model')}, {count} of {threads} threads"]
+    facts = [("driver", "driver"), ("power limit", "power_limit"), ("CUDA", "cuda"), ("cuBLAS", "cublas")]
+    values = [(name, _of_first_rank(environment, device + key)) for name, key in facts]
+    return [", ".join([processor, *(f"{name} {value}" for name, value in values if value), count])]
+
+
+def _ceilings(runs):
+    """What this machine was measured to reach when these runs were; a store that was continued may have several."""
+    pairs = dict.fromkeys((run["param.dtype"], run["ceiling.matmul_flops_per_s"], run["ceiling.memory_bytes_per_s"])
+                          for run in runs if pd.notna(run.get("ceiling.matmul_flops_per_s")))
+    return [f"ceilings measured in the same job: {dtype} products {numbers.significant(flops / 1e12, digits=3)} TFLOP/s, copies "
+            f"{numbers.significant(rate / 1e9, digits=3)} GB/s read and written" for dtype, flops, rate in pairs]
+
+
+def _code(environment):
+    commit = (environment.get("env.hydrajob.commit") or "unknown")[:12]
+    changed = " with changes" if environment.get("env.hydrajob.changed") else ""
+    return [f"hydrajob {environment['env.hydrajob.version']}, commit {commit}{changed}"]
+
+
+def _wrapped(text):
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+# --- the page ---
+
+
+def block_text(words):
+    kind, *names = words
+    if kind not in TABLES:
+        raise PageError(f"no table '{kind}', expected one of {', '.join(TABLES)}")
+    source = read_source(names)
+    table, runs = TABLES[kind](source)
+    if not runs:
+        raise PageError(f"{' '.join(words)}: no such runs in the store")
+    notes = [line for note in source.notes for line in ("", _wrapped(note))]
+    return "\n".join(["", *provenance(source, runs), *table.markdown_lines(), *notes, "", ""])
+
+
+def filled(text):
+    """The page with every table as its store says. Throws PageError, StoreError."""
+    if len(BLOCK.findall(text)) != len(MARKER.findall(text)):
+        raise PageError("a marker '<!-- table: … -->' without its '<!-- end -->', both alone in a line")
+    return BLOCK.sub(lambda block: f"<!-- table: {block['words']} -->\n{block_text(block['words'].split())}<!-- end -->",
+                     text)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog="Exit codes: 0 done, 1 the page differs, 2 usage or markers, 3 a store.")
+    parser.add_argument("page", nargs="?", type=pathlib.Path, default=ROOT / "docs" / "performance.md", metavar="PAGE")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where the page differs")
+    options = parser.parse_args(arguments)
+    try:
+        before = options.page.read_text(encoding="utf-8")
+        after = filled(before)
+        if not options.check and after != before:
+            options.page.write_text(after, encoding="utf-8")
+    except (PageError, OSError) as error:
+        print(f"tables.py: {options.page}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except StoreError as error:
+        print(f"tables.py: {error}", file=sys.stderr)
+        return EXIT_STORE
+    if options.check and after != before:
+        sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), after.splitlines(True),
+                                                   str(options.page), "what the stores say"))
+        return EXIT_DIFFERS
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The tables of docs/performance.md: made from stores as worked out by hand, and the page says what its stores say."""
+
+import contextlib
+import importlib.util
+import io
+import shutil
+import unittest
+from pathlib import Path
+
+from store_fixture import StoreTest, attention_run, generate_run
+
+ROOT = Path(__file__).resolve().parents[3]
+_spec = importlib.util.spec_from_file_location("performance_tables", ROOT / "bench" / "tables.py")
+tables = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tables)
+
+ENVIRONMENT = {
+    "hydrajob": {"version": "0.1.0", "commit": "0123456789abcdef", "changed": False},
+    "command": "hydrajob configs/e2e-one-gpu.yaml --store bench/results/x.h5",
+    "ranks": [{"host": "node1", "threads": 8, "device": {"name": "cuda:0", "gpu": "NVIDIA H200", "driver": "580.1",
+                                                         "power_limit": "700 W", "cuda": "13.0", "cublas": "13.1"}}],
+}
+PEERS = """\
+# told above the columns
+gpu,model,dtype,tensor_parallel,mode,batch,prefix,suffix,new_tokens,e2e_ms,prefill_ms,step_ms
+NVIDIA H200,tiny,f32,1,hydragen,4,128,0,10,1000,40,75
+NVIDIA H200,tiny,f32,1,hydragen,4,128,0,128,1000,99,99
+NVIDIA H200,tiny,f32,2,hydragen,4,128,0,10,1000,99,99
+NVIDIA H100,tiny,f32,1,hydragen,4,256,0,10,1000,99,99
+"""
+CEILINGS = {"ceiling.matmul_flops_per_s": 1e12, "ceiling.memory_bytes_per_s": 1e11}
+
+PROVENANCE = """\
+NVIDIA H200, driver 580.1, power limit 700 W, CUDA 13.0, cuBLAS 13.1, 1 rank; ceilings measured in the same job: f32
+products 1.00 TFLOP/s, copies 100 GB/s read and written; hydrajob 0.1.0, commit 0123456789ab.
+
+    hydrajob configs/e2e-one-gpu.yaml --store bench/results/x.h5
+"""
+DECODE = """
+| model | mode | batch | prefix | step ms | 95 % interval | n | original ms | original / ours | roofline ms | of roofline | tokens/s |
+| :-- | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+| tiny | hydragen | 4 | 128 | 50.00 | 40.00–60.00 | 10 | 75.00 | 1.50 | 20.00 | 40.0 % | 80.00 |
+| tiny | hydragen | 4 | 256 | 100.0 |  | 10 |  |  | 20.00 | 20.0 % | 40.00 |
+| tiny | noshared | 4 | 128 | out of memory |  |  |  |  |  |  |  |
+
+No interval: fewer than 6 iterations.
+
+Out of memory, noshared, batch 4, prefix 128: needs 212 GiB, has 139 GiB.
+"""
+
+
+def decode_runs():
+    same = {**CEILINGS, "roofline.decode_step_s": 0.02}
+    return [generate_run("noshared", 4, 128, status="out_of_memory", reason="needs 212 GiB, has 139 GiB", **CEILINGS),
+            generate_run("hydragen", 4, 256, 0.9, **same), generate_run("hydragen", 4, 128, 0.45, 0.2, **same)]
+
+
+class Tables(StoreTest):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "peers.csv").write_text(PEERS, encoding="utf-8")
+
+    def page(self, words, before="", after=""):
+        path = self.folder / "page.md"
+        path.write_text(f"{before}<!-- table: {words} -->\n<!-- end -->\n{after}", encoding="utf-8")
+        return path
+
+    def made(self, kind, runs, others=""):
+        """What stands between the markers."""
+        store = self.store(runs, environments=(ENVIRONMENT,))
+        page = self.page(f"{kind} {store} {others}".strip())
+        self.assertEqual(self.run_main(page), (0, "", ""))
+        return page.read_text(encoding="utf-8").partition("-->\n")[2].removesuffix("\n<!-- end -->\n")
+
+    def run_main(self, *arguments):
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = tables.main([str(argument) for argument in arguments])
+        return code, out.getvalue(), errors.getvalue()
+
+    def test_decode_step_beside_the_peer_and_the_roofline(self):
+        # 9 steps in 0.45 s; the peer's row of another length, degree or GPU is not this run's.
+        made = self.made("decode", decode_runs(), self.folder / "peers.csv")
+
+        self.assertEqual(made, f"\n{PROVENANCE}{DECODE}")
+
+    def test_conditions_choose_runs(self):
+        made = self.made("decode", decode_runs(), "prefix=256 mode=hydragen")
+
+        self.assertEqual([line[:28] for line in made.splitlines() if line.startswith("| tiny")],
+                         ["| tiny | hydragen | 4 | 256 "])
+
+    def test_the_latest_measurement_counts(self):
+        same = {**CEILINGS, "roofline.decode_step_s": 0.02}
+        first = generate_run("hydragen", 4, 128, 0.45, finished_unix_s=1.7e9, **same)
+        again = generate_run("hydragen", 4, 128, 0.90, finished_unix_s=1.8e9, **same)
+
+        made = self.made("decode", [again, first])
+
+        self.assertIn("| 100.0 |", made)
+        self.assertNotIn("| 50.00 |", made)
+
+    def test_products_alone(self):
+        # tiny: 4 layers × (256 × (8 + 2 × 4) × 32 + 8 × 32 × 256 + 3 × 256 × 688) + 256 × 1024 = 3,162,112 weights.
+        self.assertEqual(tables.weights_multiplied("tiny"), 3162112)
+
+        made = self.made("products", [generate_run("noattention", 1000, 128, 0.09, 0.1, **CEILINGS),
+                                      generate_run("hydragen", 1000, 128, 0.18, **CEILINGS)])
+
+        # 2 × 1000 × 3,162,112 at 1e12/s are 6.324 ms, 4 × 3,162,112 bytes at 1e11/s 0.1265 ms; a step is 10 ms.
+        self.assertEqual([line for line in made.splitlines() if line.startswith("| tiny")],
+                         ["| tiny | 1000 | 10.00 | 9.00–11.00 | 10 | 6.324 | 1.581 | 0.1265 | 79.06 |"])
+
+    def test_prefill_and_its_share_of_the_ceiling(self):
+        run = generate_run("hydragen", 4, 128, **CEILINGS, **{
+            "param.new_tokens": 1, "prefill.median": 0.05, "prefill.ci_lo": 0.04, "prefill.ci_hi": 0.06, "prefill.n": 6.0,
+            "roofline.prefill_s": 0.04, "flops": 3e10})
+
+        peers = self.folder / "prefill.csv"
+        peers.write_text("".join(PEERS.splitlines(keepends=True)[:3]), encoding="utf-8")
+
+        made = self.made("prefill", [run, *decode_runs()], peers)
+
+        # Of the peer's prefill it does not matter how many tokens came after it, as long as it has one row of it.
+        self.assertIn("| tiny | 128 | 50.00 | 40.00–60.00 | 6 | 0.03000 | 60.0 % | 80.0 % | 40.00 | 0.80 |", made)
+        page = self.page(f"prefill {self.folder / 'store.h5'} {self.folder / 'peers.csv'}")
+        self.assertIn("the peer has 2 rows of one run", self.run_main(page)[2])
+
+    def test_attention(self):
+        made = self.made("attention", [attention_run("noshared", 4, 128, 16, 4e-4, 0.1),
+                                       attention_run("hydragen", 4, 128, 16, 1e-4, 0.1)])
+
+        self.assertIn("| 32 / 32 | 4 | 128 | 16 | hydragen | 100.0 | 90.0–110.0 | 10 | 4.00× | 80.0 % |", made)
+
+    def test_check_changes_nothing_and_tells_the_difference(self):
+        store = self.store(decode_runs(), environments=(ENVIRONMENT,))
+        page = self.page(f"decode {store}", before="Above.\n\n", after="\nBelow.\n")
+        empty = page.read_text(encoding="utf-8")
+
+        code, out, _ = self.run_main("--check", page)
+
+        self.assertEqual(code, 1)
+        self.assertIn("+| tiny | hydragen | 4 | 128 |", out)
+        self.assertEqual(page.read_text(encoding="utf-8"), empty)
+        self.assertEqual(self.run_main(page)[0], 0)
+        self.assertEqual(self.run_main("--check", page), (0, "", ""))
+        text = page.read_text(encoding="utf-8")
+        self.assertTrue(text.startswith("Above.\n\n<!-- table: ") and text.endswith("<!-- end -->\n\nBelow.\n"))
+        page.write_text(text.replace("| 50.00 |", "| 49.00 |"), encoding="utf-8")
+        self.assertEqual(self.run_main("--check", page)[0], 1)
+
+    def test_what_cannot_be_made(self):
+        store = self.store(decode_runs(), environments=(ENVIRONMENT,))
+        for words, code, message in ((f"decod {store}", 2, "no table 'decod', expected one of decode, products"),
+                                     (f"decode {store} 7b", 2, "expected one store"),
+                                     (f"decode {store} none.csv", 2, "none.csv: No such file"),
+                                     (f"prefill {store}", 2, "no such runs in the store"),
+                                     ("decode missing.h5", 3, "missing.h5: no such file")):
+            page = self.page(words)
+            before = page.read_text(encoding="utf-8")
+            found, _, errors = self.run_main(page)
+            self.assertEqual((found, page.read_text(encoding="utf-8")), (code, before), words)
+            self.assertIn(message, errors)
+        page.write_text("<!-- table: decode x.h5 -->\nno end\n", encoding="utf-8")
+        self.assertIn("without its '<!-- end -->'", self.run_main(page)[2])
+
+
+class Page(StoreTest):
+    def test_it_says_what_its_stores_say(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = tables.main(["--check"])
+        self.assertEqual(code, 0, out.getvalue())
+
+    def test_a_number_typed_into_it_is_noticed(self):
+        page = self.folder / "performance.md"
+        shutil.copy(ROOT / "docs" / "performance.md", page)
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("| 8,098 |", "| 8,097 |"), encoding="utf-8")
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(tables.main(["--check", str(page)]), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
