@@ -60,4 +60,12 @@ struct AttentionArgs {
   std::size_t workspace_bytes = 0;  // at least what the plan says
 };
 
+// How far a backend cuts what a row sees, beyond its segments and its own tokens, to fill its processors: so
+// that the workspace can be known from a run's shapes. A partial result: of one row and head, head_dim values
+// and two of its softmax, f32.
+struct AttentionCuts {
+  std::int64_t shortest_part = 0;  // tokens; 0: the backend cuts otherwise
+  std::int64_t spare_results = 0;  // partial results of a pass, beyond one for each row and range of tokens
+};
+
 }  // namespace hydrajob

@@ -117,6 +117,8 @@ class Kernels {
   // `args`: its arrays are host memory here, no data is needed. Own lengths may grow by up to `growth` tokens
   // without a new plan: the steps of a decode.
   virtual std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs& args, std::int32_t growth) = 0;
+  // What a plan's workspace counts on.
+  virtual AttentionCuts attention_cuts() const { return {}; }
   // `args`: as planned, its arrays on the device.
   virtual void attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) = 0;
 

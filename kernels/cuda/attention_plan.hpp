@@ -28,6 +28,7 @@ struct WorkList {
   std::vector<WorkItem> items[item_kinds];
   std::vector<std::int64_t> row_parts_begin, row_parts;  // as in WorkArgs
   std::int64_t parts = 0;                                // rows of partial results
+  std::int64_t room = 0;                                 // rows of partial results that there is place for
   bool direct = false;                                   // every row is in exactly one item
   int few_processors = 0;                                // multiprocessors that the kind few takes
 };
@@ -38,6 +39,9 @@ struct Processors {
   int shared_of_block = 0;  // bytes of shared memory that a block may have
   bool mixed = false;       // Hopper's kernel: tiles and items of few rows share the multiprocessors
 };
+
+// At most so many parts are cut that the workspace is what a planner counts on.
+AttentionCuts attention_cuts(const Processors& processors);
 
 // `args` as in Kernels::plan_attention.
 WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Processors& processors);
@@ -61,7 +65,7 @@ class CudaAttentionPlan final : public AttentionPlan {
 
  private:
   // Floats of the workspace before the parts' sums, which are read in pairs.
-  std::int64_t sums_at() const { return parts_ * head_dim_ + parts_ * head_dim_ % 2; }
+  std::int64_t sums_at() const { return room_ * head_dim_ + room_ * head_dim_ % 2; }
 
   std::unique_ptr<Buffer> buffer_;
   Queue* queue_ = nullptr;
@@ -69,7 +73,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t counts_[item_kinds] = {};
   const std::int64_t* row_parts_begin_ = nullptr;
   const std::int64_t* row_parts_ = nullptr;
-  std::int64_t parts_ = 0;
+  std::int64_t room_ = 0;
   std::int64_t head_dim_ = 0;
   bool direct_ = false;
   int few_processors_ = 0;

@@ -38,6 +38,7 @@ class CudaKernels final : public Kernels {
                       std::int64_t rows, std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t head_dim,
                       DType dtype, Stream& stream) override;
   std::unique_ptr<AttentionPlan> plan_attention(const AttentionArgs& args, std::int32_t growth) override;
+  AttentionCuts attention_cuts() const override { return cuda::attention_cuts(processors_); }
   void attention(const AttentionPlan& plan, const AttentionArgs& args, Stream& stream) override;
   void swiglu(const void* gate_up, void* out, std::int64_t rows, std::int64_t width, DType dtype,
               Stream& stream) override;

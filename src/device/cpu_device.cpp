@@ -64,6 +64,7 @@ class CpuDevice final : public Device {
   std::string name() const override { return "cpu"; }
   std::size_t memory_available() const override { return memory_; }
   std::size_t cache_bytes() const override { return last_level_cache_bytes(); }
+  std::size_t memory_held() const override { return host_memory_used(); }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return std::make_unique<CpuBuffer>(bytes); }
 
   Stream& stream() override { return stream_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cuda_runtime_api.h>
 #include <limits>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/units.hpp"
+#include "device/arena.hpp"
 #include "device/cuda_error.hpp"
 #include "device/cuda_stream.hpp"
 #include "device/nvml.hpp"
@@ -63,45 +65,125 @@ class CudaGraph final : public Replay {
   cudaGraphExec_t executable_ = nullptr;
 };
 
-// Held and limit of one device's buffers.
-struct Account {
-  std::size_t held = 0;
-  std::size_t limit = 0;
+std::string as_text(std::size_t bytes) {
+  return format_bytes(static_cast<double>(bytes));
+}
+
+// Memory of the driver's. Nothing (null) when it has not so much.
+class Block {
+ public:
+  Block() = default;
+  explicit Block(std::size_t bytes) {
+    const cudaError_t status = cudaMalloc(&data_, std::max<std::size_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // or the next call that asks would report it
+      return;
+    }
+    check_cuda(status, "cudaMalloc");
+  }
+  ~Block() { cudaFree(data_); }
+  Block(Block&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+  Block& operator=(Block&& other) noexcept {
+    std::swap(data_, other.data_);
+    return *this;
+  }
+  void* data() const { return data_; }
+
+ private:
+  void* data_ = nullptr;
+};
+
+// What one rank holds of a GPU: a reserved block that buffers are cut from, and blocks of single buffers.
+class CudaMemory {
+ public:
+  // Where a buffer stands: in its own block, or at an offset of the reserved one.
+  struct Place {
+    void* data = nullptr;
+    Block own;
+    std::size_t offset = 0;
+  };
+
+  std::size_t limit() const { return limit_; }
+  void set_limit(std::size_t bytes) { limit_ = bytes; }
+  std::size_t held() const { return held_; }
+
+  bool reserve(std::size_t bytes) {
+    if (arena_.taken() > 0) return bytes <= own_ + arena_.bytes();
+    const std::size_t wanted = bytes - std::min(bytes, own_);
+    if (wanted <= arena_.bytes()) return true;
+    if (wanted > limit_ - std::min(own_, limit_)) return false;
+    arena_ = Arena();
+    reserved_ = Block();  // before the larger one is asked for
+    reserved_ = Block(wanted + Arena::granule);
+    if (reserved_.data() == nullptr) return false;
+    arena_ = Arena(wanted);
+    return true;
+  }
+
+  Place take(std::size_t bytes) {
+    Place place;
+    if (const auto offset = arena_.take(bytes)) {
+      place.data = begin_of_reserved() + *offset;
+      place.offset = *offset;
+    } else {
+      const std::size_t free = limit_ - std::min(limit_, arena_.bytes() + own_);
+      if (bytes > free) refuse(bytes, "");
+      place.own = Block(bytes);
+      if (place.own.data() == nullptr) refuse(bytes, ", and the GPU has no more");
+      place.data = place.own.data();
+      own_ += bytes;
+    }
+    held_ += bytes;
+    return place;
+  }
+
+  void give_back(const Place& place, std::size_t bytes) {
+    held_ -= bytes;
+    if (place.own.data() == nullptr) {
+      arena_.give_back(place.offset);
+    } else {
+      own_ -= bytes;
+    }
+  }
+
+ private:
+  std::byte* begin_of_reserved() const {
+    const auto at = reinterpret_cast<std::uintptr_t>(reserved_.data());
+    return static_cast<std::byte*>(reserved_.data()) +
+           (Arena::granule - at % Arena::granule) % Arena::granule;
+  }
+
+  [[noreturn]] void refuse(std::size_t bytes, const char* more) const {
+    const std::string reserved = arena_.bytes() == 0
+                                     ? ""
+                                     : fmt::format(" ({} are reserved, {} of them free in one piece)",
+                                                   as_text(arena_.bytes()), as_text(arena_.largest_free()));
+    throw OutOfMemory(fmt::format("out of memory: {} asked for, this rank holds {} of its {}{}{}",
+                                  as_text(bytes), as_text(held_), as_text(limit_), reserved, more));
+  }
+
+  std::size_t limit_ = 0;
+  std::size_t held_ = 0;  // of all buffers
+  std::size_t own_ = 0;   // of those with a block of their own
+  Block reserved_;
+  Arena arena_;  // of the reserved block
 };
 
 class CudaBuffer final : public Buffer {
  public:
-  CudaBuffer(std::size_t bytes, std::shared_ptr<Account> account)
-      : bytes_(bytes), account_(std::move(account)) {
-    if (bytes > account_->limit || account_->held > account_->limit - bytes) refuse("");
-    const cudaError_t status = cudaMalloc(&data_, std::max<std::size_t>(bytes, 1));
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // or the next call that asks would report it
-      refuse(", and the GPU has no more");
-    }
-    check_cuda(status, "cudaMalloc");
-    account_->held += bytes_;
-  }
-  ~CudaBuffer() override {
-    cudaFree(data_);
-    account_->held -= bytes_;
-  }
+  CudaBuffer(std::size_t bytes, std::shared_ptr<CudaMemory> memory)
+      : bytes_(bytes), memory_(std::move(memory)), place_(memory_->take(bytes)) {}
+  ~CudaBuffer() override { memory_->give_back(place_, bytes_); }
   CudaBuffer(const CudaBuffer&) = delete;
   CudaBuffer& operator=(const CudaBuffer&) = delete;
 
-  void* data() override { return data_; }
+  void* data() override { return place_.data; }
   std::size_t bytes() const override { return bytes_; }
 
  private:
-  [[noreturn]] void refuse(const char* more) const {
-    const auto text = [](std::size_t bytes) { return format_bytes(static_cast<double>(bytes)); };
-    throw OutOfMemory(fmt::format("out of memory: {} asked for, this rank holds {} of its {}{}", text(bytes_),
-                                  text(account_->held), text(account_->limit), more));
-  }
-
-  void* data_ = nullptr;
   std::size_t bytes_;
-  std::shared_ptr<Account> account_;  // buffers may outlive their device
+  std::shared_ptr<CudaMemory> memory_;  // buffers may outlive their device
+  CudaMemory::Place place_;
 };
 
 int choose_gpu(const DeviceRequest& request) {
@@ -146,20 +228,27 @@ class CudaDevice final : public Device {
     stream_ = std::make_unique<CudaStream>();
     std::size_t free = 0, total = 0;
     HJ_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-    account_->limit = static_cast<std::size_t>(usable_part * static_cast<double>(free));
-    if (request.memory_cap > 0) account_->limit = std::min(account_->limit, request.memory_cap);
+    const auto usable = static_cast<std::size_t>(usable_part * static_cast<double>(free));
+    memory_->set_limit(request.memory_cap > 0 ? std::min(usable, request.memory_cap) : usable);
   }
 
   DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string name() const override { return fmt::format("cuda:{}", index_); }
-  std::size_t memory_available() const override { return account_->limit; }
+  std::size_t memory_available() const override { return memory_->limit(); }
   std::size_t cache_bytes() const override {
     int bytes = 0;
     HJ_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, index_));
     return static_cast<std::size_t>(bytes);
   }
+  bool reserve(std::size_t bytes) override { return memory_->reserve(bytes); }
+  std::size_t memory_held() const override { return memory_->held(); }
+  std::optional<std::size_t> memory_in_use() const override {
+    std::size_t free = 0, total = 0;
+    HJ_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return total - free;
+  }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override {
-    return std::make_unique<CudaBuffer>(bytes, account_);
+    return std::make_unique<CudaBuffer>(bytes, memory_);
   }
 
   Stream& stream() override { return *stream_; }
@@ -227,7 +316,7 @@ class CudaDevice final : public Device {
         {"driver", monitor_.driver_version()},
         {"driver_supports_cuda", version_text(driver)},
         {"cuda", version_text(runtime)},
-        {"memory_of_rank", format_bytes(static_cast<double>(account_->limit))}};
+        {"memory_of_rank", as_text(memory_->limit())}};
     if (const auto limit = monitor_.power_limit_w()) facts["power_limit"] = fmt::format("{:g} W", *limit);
     std::erase_if(facts, [](const auto& fact) { return fact.second.empty(); });
     return facts;
@@ -242,7 +331,7 @@ class CudaDevice final : public Device {
   GpuMonitor monitor_;
   bool tells_condition_ = monitor_.condition().has_value();
   std::unique_ptr<CudaStream> stream_;
-  std::shared_ptr<Account> account_ = std::make_shared<Account>();
+  std::shared_ptr<CudaMemory> memory_ = std::make_shared<CudaMemory>();
 };
 
 }  // namespace

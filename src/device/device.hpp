@@ -24,7 +24,8 @@ class Mark {
   virtual ~Mark() = default;
 };
 
-// Device memory, freed with the object.
+// Device memory, freed with the object. Work that was launched may still use it: who gets it next, does so in
+// the same stream.
 class Buffer {
  public:
   virtual ~Buffer() = default;
@@ -65,7 +66,19 @@ class Device {
   // Of the last-level caches within its reach, together; 0 where that is not known.
   virtual std::size_t cache_bytes() const = 0;
 
-  // 4096-byte aligned, uninitialised. Throws OutOfMemory with the size asked for.
+  // Takes from the driver at once what buffers will need, `bytes` in all, those that there are included:
+  // until then each takes its own, which costs time and may find the memory gone. False where that cannot be
+  // had. Where buffers stand in what was reserved before, that stays as it is. The CPU's system has nothing
+  // to reserve.
+  virtual bool reserve(std::size_t /*bytes*/) { return true; }
+  // Bytes of all buffers that there are.
+  virtual std::size_t memory_held() const = 0;
+  // Bytes of the device's memory that are in use by whomever and for whatever, as its driver tells; nothing
+  // where there is none to ask.
+  virtual std::optional<std::size_t> memory_in_use() const { return std::nullopt; }
+
+  // 4096-byte aligned, uninitialised. What was reserved comes first. Throws OutOfMemory with the size asked
+  // for.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
 
   virtual Stream& stream() = 0;

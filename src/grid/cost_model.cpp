@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "grid/token_counts.hpp"
 
@@ -79,7 +80,13 @@ bool shares(const RunSpec& spec, const RankShape& shape) {
 class CostModel {
  public:
   CostModel(const RunSpec& spec, const Ceilings& ceilings)
-      : spec_(spec), ceilings_(ceilings), shape_(shape_of(spec)), shares_(shares(spec, shape_)) {}
+      : spec_(spec),
+        ceilings_(ceilings),
+        shape_(shape_of(spec)),
+        shares_(shares(spec, shape_)),
+        step_(step_pass(spec)) {
+    if (spec.workload == WorkloadKind::generate) passes_ = prefill_passes(spec);
+  }
 
   RunCost cost() const {
     RunCost cost;
@@ -168,7 +175,10 @@ class CostModel {
     if (generate) memory.weights = weight_bytes();
     if (cached) memory.kv_cache = static_cast<double>(cache_tokens(spec_)) * shape_.kv_bytes();
     memory.activations = generate ? activation_bytes() : operation_bytes();
-    if (spec_.mode != Mode::noattention) memory.workspace = workspace_bytes();
+    memory.activations += generate ? step_bytes() : arrays(0, step_);
+    memory.workspace = ceilings_.kernels_bytes;
+    if (spec_.mode != Mode::noattention) memory.workspace += workspace_bytes() + plan_bytes();
+    memory.buffers = buffers();
     return memory;
   }
 
@@ -204,19 +214,95 @@ class CostModel {
     return 2 * queries + (spec_.l2 == L2State::cold ? static_cast<double>(l2_flush_bytes(ceilings_)) : 0);
   }
 
-  // Partial results of the parts that a row's attention is merged from: head_dim values and a log-sum-exp,
-  // f32.
+  // What the engine keeps of rows, sequences and steps besides their values: a pass's and a decode step's
+  // arrays, the ids drawn, what sampling needs.
+  double step_bytes() const {
+    const auto batch = static_cast<double>(spec_.batch);
+    double bytes = 0;  // of the largest pass of prefill
+    for (const PassShape& pass : passes_)
+      bytes = std::max(bytes, arrays(static_cast<double>(pass.rows), pass));
+    bytes += arrays(batch, step_);
+    bytes += batch * sizeof(std::int32_t) * (1 + static_cast<double>(spec_.new_tokens));
+    bytes +=
+        batch * (4 + 8 + 8 * static_cast<double>(spec_.tensor_parallel));  // sequences, best ones, all ranks'
+    constexpr double nucleus = 4 + 4 + 8 + 2048 * 8;                       // maximum, key, rest, histogram
+    if (spec_.temperature > 0 && spec_.top_p < 1) bytes += batch * nucleus;
+    return bytes;
+  }
+
+  // Of rows, streams and segments, as PassBuffers holds them. One pass has parts of streams, too.
+  static double arrays(double rows, const PassShape& pass) {
+    const double most_streams =
+        std::ceil(static_cast<double>(pass.rows) / static_cast<double>(pass.length)) + 1;
+    const double streams = std::min(static_cast<double>(pass.streams), most_streams);
+    double segments = 0;
+    for (const TreeLevel& level : pass.seen) segments += static_cast<double>(level.nodes);
+    return 16 * rows + 20 * streams + 8 + 28 * segments;
+  }
+
+  // Partial results, f32: of head_dim values, and a maximum and a sum. Rows whose tokens are one range, and
+  // not cut, have none.
   double workspace_bytes() const {
-    const bool generate = spec_.workload == WorkloadKind::generate;
-    const auto rows = static_cast<double>(generate ? largest_pass(spec_) : spec_.batch);
-    const double parts = spec_.mode == Mode::noshared ? 1 : static_cast<double>(spec_.tree.size()) + 1;
-    return parts > 1 ? rows * parts * shape_.n_heads * (shape_.head_dim + 1) * sizeof(float) : 0;
+    double results = results_of(step_);
+    for (const PassShape& pass : passes_) results = std::max(results, results_of(pass));
+    return results * (shape_.head_dim + 2) * sizeof(float);
+  }
+
+  double results_of(const PassShape& pass) const {
+    const double of_range =
+        static_cast<double>(pass.rows) * shape_.n_heads;  // a row's, of each of its ranges
+    const auto seen = static_cast<double>(pass.seen.size());
+    if (ceilings_.shortest_part == 0) return seen > 0 ? of_range * (seen + 1) : 0;
+    double added = of_range * added_parts(pass.own);
+    for (const TreeLevel& level : pass.seen) added += of_range * added_parts(level.length);
+    return of_range * (seen + (pass.own > 0 ? 1 : 0)) + std::min(added, ceilings_.spare_results);
+  }
+
+  // More than one, of so many tokens.
+  double added_parts(std::int64_t tokens) const {
+    return tokens > 0 ? std::ceil(static_cast<double>(tokens) / ceilings_.shortest_part) - 1 : 0;
+  }
+
+  // Of the plans of all passes, where they are on the device (kernels/cuda/attention_plan.cpp): the items,
+  // each some rows and a range, and for each row where its partial results stand.
+  double plan_bytes() const {
+    if (ceilings_.shortest_part == 0) return 0;
+    double bytes = plan_bytes(step_);
+    for (const PassShape& pass : passes_) bytes += plan_bytes(pass);
+    return bytes;
+  }
+
+  double plan_bytes(const PassShape& pass) const {
+    constexpr double item_bytes = 40, tile_rows = 128, index_bytes = 8;
+    const auto rows = static_cast<double>(pass.all_rows());
+    const double rows_of_item = std::max(1.0, std::floor(tile_rows * shape_.n_kv_heads / shape_.n_heads));
+    const double own_items =
+        static_cast<double>(pass.streams) * std::ceil(static_cast<double>(pass.length) / rows_of_item);
+    double items = pass.own > 0 ? own_items : 0;
+    for (const TreeLevel& level : pass.seen) {
+      const double below = rows / static_cast<double>(level.nodes);
+      items += shares_ ? static_cast<double>(level.nodes) * std::ceil(below / rows_of_item) : own_items;
+    }
+    const double ranges = static_cast<double>(pass.seen.size()) + 1;
+    return items * item_bytes + rows * (ranges + 1) * index_bytes;
+  }
+
+  // As many as the engine and the workload allocate: each ends at a page.
+  double buffers() const {
+    double passes = 0;
+    for (const PassShape& pass : passes_) {
+      passes += std::ceil(static_cast<double>(pass.all_rows()) / static_cast<double>(pass.rows));
+    }
+    constexpr double of_batch = 50, of_layer = 6;
+    return of_batch + passes + (spec_.workload == WorkloadKind::generate ? of_layer * shape_.n_layers : 0);
   }
 
   const RunSpec& spec_;
   const Ceilings& ceilings_;
   RankShape shape_;
   bool shares_;
+  std::vector<PassShape> passes_;  // of the prefill
+  PassShape step_;
 };
 
 }  // namespace

@@ -19,6 +19,12 @@ struct Ceilings {
   double cache_bytes = 0;         // of the last-level caches within its reach, together
   // Of an element of a weight as the kernels keep it: a CPU without bf16 products holds f32. 0: as the dtype.
   double packed_element_bytes = 0;
+  // How attention is cut (AttentionCuts in kernels/attention.hpp): a row's range of tokens into parts no
+  // shorter than this, 0: not by a plan on the device; and the partial results that there is place for beside
+  // those of whole ranges.
+  double shortest_part = 0;
+  double spare_results = 0;
+  double kernels_bytes = 0;  // that the kernels hold, whatever runs
 };
 
 // By device, then by the element type of a run's products.
@@ -37,6 +43,7 @@ struct MemoryCost {
   double kv_cache = 0;
   double activations = 0;
   double workspace = 0;
+  double buffers = 0;  // that these bytes are in
   double total() const { return weights + kv_cache + activations + workspace; }
 };
 

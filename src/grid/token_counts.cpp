@@ -100,6 +100,36 @@ std::int64_t largest_pass(const RunSpec& spec) {
   return std::max(spec.batch, std::min(rows, spec.prefill_chunk));
 }
 
+std::vector<PassShape> prefill_passes(const RunSpec& spec) {
+  std::vector<PassShape> passes;
+  std::vector<TreeLevel> above;
+  const auto add = [&](std::int64_t streams, std::int64_t length, std::int64_t own) {
+    if (length == 0) return;
+    passes.push_back({streams, length, own, above, std::min(streams * length, spec.prefill_chunk)});
+  };
+  for (const TreeLevel& level : spec.tree) {
+    add(level.nodes, level.length, level.length);
+    if (level.length > 0) above.push_back(level);
+  }
+  const bool copied = spec.mode == Mode::noshared;
+  if (copied) above.clear();
+  add(spec.batch, spec.suffix, spec.suffix + (copied ? spec.prefix : 0));
+  return passes;
+}
+
+PassShape step_pass(const RunSpec& spec) {
+  PassShape step;
+  const bool copied = spec.mode == Mode::noshared;
+  step.streams = step.rows = spec.batch;
+  step.length = 1;
+  step.own = spec.suffix + (copied ? spec.prefix : 0);
+  if (spec.workload == WorkloadKind::generate) step.own += spec.new_tokens + 1;  // what it may grow to
+  for (const TreeLevel& level : spec.tree) {
+    if (level.length > 0 && !copied) step.seen.push_back(level);
+  }
+  return step;
+}
+
 std::int64_t cache_tokens(const RunSpec& spec) {
   // The attention workload has room for the one token that a decode step would add.
   const std::int64_t added = spec.workload == WorkloadKind::generate ? spec.new_tokens : 1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "grid/run_spec.hpp"
 
@@ -39,6 +40,22 @@ std::int64_t first_logits_rows(const RunSpec& spec);
 
 // The largest number of rows in one pass, decode steps included.
 std::int64_t largest_pass(const RunSpec& spec);
+
+// What the passes over the streams of one depth have at most: the tree's nodes of a level, the prompts, or
+// the sequences of a decode step.
+struct PassShape {
+  std::int64_t streams = 0;     // of all passes of this depth
+  std::int64_t length = 0;      // rows of a stream
+  std::int64_t own = 0;         // tokens that a stream's last row sees of its own
+  std::vector<TreeLevel> seen;  // levels above with tokens, which are segments to these rows
+  std::int64_t rows = 0;        // of one pass
+
+  std::int64_t all_rows() const { return streams * length; }
+};
+
+// Of the prefill, in its order; then the decode step (or the one operation).
+std::vector<PassShape> prefill_passes(const RunSpec& spec);
+PassShape step_pass(const RunSpec& spec);
 
 // Tokens that the cache has room for: the tree's and each sequence's own; noshared: its path too.
 std::int64_t cache_tokens(const RunSpec& spec);

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/process.hpp"
+#include "base/units.hpp"
 #include "comm/threads.hpp"
 #include "grid/expand.hpp"
 #include "sched/agree.hpp"
@@ -77,6 +79,24 @@ CeilingsByDevice Machine::ceilings(Communicator& world, const Experiment& experi
     }
   }
   return ceilings;
+}
+
+void Machine::reserve(const Plan& plan) const {
+  constexpr double page = 4096;  // each buffer ends at one
+  for (const auto& [name, processor] : processors_) {
+    double bytes = 0;
+    for (const PlannedRun& run : plan.runs) {
+      if (!run.skip_reason.empty() || run.spec.device != name) continue;
+      bytes = std::max(bytes, run.cost.memory.total() + page * run.cost.memory.buffers);
+    }
+    if (bytes == 0) continue;
+    // Pages and all, it may be a little more than what fits.
+    bytes = std::min(bytes, static_cast<double>(processor.device->memory_available()));
+    if (!processor.device->reserve(static_cast<std::size_t>(bytes))) {
+      log::warning(
+          fmt::format("{}: {} could not be reserved; each run asks for its own", name, format_bytes(bytes)));
+    }
+  }
 }
 
 }  // namespace hydrajob

@@ -11,6 +11,7 @@
 #include "config/experiment.hpp"
 #include "device/device.hpp"
 #include "grid/cost_model.hpp"
+#include "grid/plan.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hydrajob {
@@ -44,6 +45,11 @@ class Machine {
   // What every rank can count on, for each device and element type that the experiment names and this machine
   // has. Measures for about half a second each, all ranks at once. Collective.
   CeilingsByDevice ceilings(Communicator& world, const Experiment& experiment) const;
+
+  // Takes what the largest of the plan's runs needs on each device, once for all of them: between runs
+  // nothing is asked of the driver then. Where a device has not so much left, each run takes its own. Before
+  // the first run.
+  void reserve(const Plan& plan) const;
 
  private:
   void add(Communicator& world, const std::string& name, const DeviceRequest& request);

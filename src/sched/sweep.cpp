@@ -188,6 +188,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
       world, [&] { return make_plan(experiment, plan_request(options, world.size(), machine, ceilings)); });
   expect_same_runs(world, plan);
   log::debug(fmt::format("{} runs planned", plan.runs.size()));
+  agreed(world, [&] { machine.reserve(plan); });
   SweepContext sweep{plan,
                      machine,
                      ceilings,

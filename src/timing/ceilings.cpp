@@ -123,6 +123,7 @@ Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, 
 }  // namespace
 
 Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
+  const auto kernels_bytes = static_cast<double>(device.memory_held());  // nothing else has any yet
   const Bench bench = make_bench_together(device, kernels, comm, dtype);
   const std::int64_t side = side_of(device);
   const double product_s = fastest(device, comm, [&] {
@@ -138,6 +139,10 @@ Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, 
   ceilings.memory_bytes = comm.all_reduce_min(static_cast<double>(device.memory_available()));
   ceilings.cache_bytes = comm.all_reduce_max(static_cast<double>(device.cache_bytes()));
   ceilings.packed_element_bytes = comm.all_reduce_max(static_cast<double>(bench.weight->bytes()) / elements);
+  const AttentionCuts cuts = kernels.attention_cuts();
+  ceilings.shortest_part = static_cast<double>(cuts.shortest_part);
+  ceilings.spare_results = static_cast<double>(cuts.spare_results);
+  ceilings.kernels_bytes = comm.all_reduce_max(kernels_bytes);
   ceilings.origin = "measured";
   return ceilings;
 }

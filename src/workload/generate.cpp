@@ -39,7 +39,8 @@ class Generate final : public Workload {
     options.sampling = {static_cast<float>(run_.spec.temperature), static_cast<float>(run_.spec.top_p),
                         run_.spec.seed};
     engine_->prepare(make_batch(run_.spec), options);
-    memory_used_ = static_cast<double>(bytes_of(*model) + engine_->bytes_prepared());
+    memory_used_ =
+        context_.ceilings.kernels_bytes + static_cast<double>(bytes_of(*model) + engine_->bytes_prepared());
   }
 
   RunRecord measure() override {

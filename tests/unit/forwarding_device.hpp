@@ -17,6 +17,7 @@ class ForwardingDevice : public Device {
   std::string name() const override { return device_->name(); }
   std::size_t memory_available() const override { return device_->memory_available(); }
   std::size_t cache_bytes() const override { return device_->cache_bytes(); }
+  std::size_t memory_held() const override { return device_->memory_held(); }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
   Stream& stream() override { return device_->stream(); }
   void synchronize() override { device_->synchronize(); }

@@ -96,12 +96,36 @@ TEST(CostModel, AttentionByHand) {
   EXPECT_EQ(cost.prefill.flops, 0);
   EXPECT_EQ(cost.memory.weights, 0);
   EXPECT_EQ(cost.memory.kv_cache, (20 + 6 * 8) * (2 * 2 * 8 * 4));
-  EXPECT_EQ(cost.memory.workspace, 6 * 3 * 4 * 9 * 4);
+  EXPECT_EQ(cost.memory.workspace, 6 * 3 * 4 * (8 + 2) * 4);
   s.tensor_parallel = 4;  // one query head and one replicated KV head a rank
   EXPECT_EQ(cost_of(s, {}).decode_step.flops, 4.0 * 6 * 22 * 8);
   EXPECT_EQ(cost_of(s, {}).memory.kv_cache, (20 + 6 * 8) * (2 * 8 * 4));
   s.l2 = L2State::cold;
-  EXPECT_EQ(cost_of(s, {}).memory.activations, 2 * 6 * 8 * 4 + 256.0 * 1024 * 1024);
+  const double arrays = 6 * (8 + 8 + 4) + 8 + 3 * (8 + 4 + 8 + 8);  // of streams and segments
+  EXPECT_EQ(cost_of(s, {}).memory.activations, 2 * 6 * 8 * 4 + arrays + 256.0 * 1024 * 1024);
+}
+
+// A GPU's plans cut ranges into parts of 4 tokens at least, and have place for so many partial results more.
+TEST(CostModel, WorkspaceHasPlaceForCutRanges) {
+  RunSpec s = tiny_generate();
+  s.architecture.n_heads = 2;
+  s.new_tokens = 1;
+  s.tree = {{1, 9}};
+  s.prefix = 9;
+  Ceilings cut;
+  cut.shortest_part = 4;
+  cut.spare_results = 1000;
+  const auto plans = [](double items, double indices) { return items * 40 + indices * 8; };
+  // Prefill: 9 rows, 2 heads, one range in 3 parts: 54 results of 4 + 2 floats. The step: 2 rows, a range in
+  // 3 parts and one in 1. Items: one, and one for both rows and one for each; indices: a row's begin and its
+  // ranges.
+  const double plan_bytes = plans(1, 9 * 2) + plans(3, 2 * 3);
+  EXPECT_EQ(cost_of(s, cut).memory.workspace, 54 * 6 * 4 + plan_bytes);
+  cut.spare_results = 10;
+  EXPECT_EQ(cost_of(s, cut).memory.workspace, (18 + 10) * 6 * 4 + plan_bytes);
+  cut.kernels_bytes = 77;
+  s.mode = Mode::noattention;
+  EXPECT_EQ(cost_of(s, cut).memory.workspace, 77);
 }
 
 TEST(CostModel, RooflineAddsPartsThatCannotOverlap) {

@@ -170,10 +170,10 @@ TEST(DryRun, PrintsEveryRunAndTheSums) {
   print_dry_run(out, e, make_plan(e, r), r.ranks);
   EXPECT_EQ(out.str(),
             "run      mode  prefix   memory   FLOPs     bytes  predicted\n"
-            "  1  hydragen    2000  552 KiB  32.8 M   516 KiB   196.6 ms\n"
-            "  2  hydragen    1000  302 KiB  16.4 M   266 KiB    98.3 ms\n"
-            "  3      vllm    2000  552 KiB  32.8 M  7.83 MiB          -  skipped: no such engine yet\n"
-            "  4      vllm    1000  302 KiB  16.4 M  3.92 MiB          -  skipped: no such engine yet\n"
+            "  1  hydragen    2000  553 KiB  32.8 M   516 KiB   196.6 ms\n"
+            "  2  hydragen    1000  303 KiB  16.4 M   266 KiB    98.3 ms\n"
+            "  3      vllm    2000  553 KiB  32.8 M  7.83 MiB          -  skipped: no such engine yet\n"
+            "  4      vllm    1000  303 KiB  16.4 M  3.92 MiB          -  skipped: no such engine yet\n"
             "\n"
             "the same in all: batch=16 device=cpu dtype=bf16 head_dim=64 iterations=5 l2=warm "
             "max_iterations=5 n_heads=8 "

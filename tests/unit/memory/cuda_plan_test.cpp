@@ -1,0 +1,116 @@
+// The bytes of a GPU's attention plans and of their workspace against the cost model's: plans are host
+// arithmetic, so no GPU is needed, and random shapes of real models cost little.
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "engine/forward.hpp"
+#include "engine/sharing.hpp"
+#include "kernels/cuda/attention_plan.hpp"
+#include "workload/generate.hpp"
+
+namespace hydrajob {
+namespace {
+
+constexpr cuda::Processors hopper{132, 232448, true};
+
+Ceilings ceilings() {
+  const AttentionCuts cuts = attention_cuts(hopper);
+  Ceilings c;
+  c.shortest_part = static_cast<double>(cuts.shortest_part);
+  c.spare_results = static_cast<double>(cuts.spare_results);
+  return c;
+}
+
+class RandomRuns {
+ public:
+  explicit RandomRuns(unsigned seed) : random_(seed) {}
+
+  RunSpec next() {
+    RunSpec s;
+    Architecture& a = s.architecture;
+    const bool large = from(0, 1) == 0;
+    a.n_layers = large ? 32 : 22;
+    a.hidden = large ? 4096 : 2048;
+    a.intermediate = large ? 11008 : 5632;
+    a.n_heads = 32;
+    a.n_kv_heads = from(0, 1) == 0 ? 32 : 4;
+    a.head_dim = a.hidden / a.n_heads;
+    a.vocab = 32000;
+    a.max_positions = std::int64_t{1} << 20;
+    std::int64_t nodes = 1;
+    for (std::int64_t depth = from(0, 3); depth > 0; --depth) {
+      s.tree.push_back({nodes, length(16)});
+      nodes *= from(1, 4);
+    }
+    s.prefix = path_tokens(s.tree);
+    s.batch = (s.tree.empty() ? 1 : s.tree.back().nodes) * (std::int64_t{1} << from(0, 9));
+    s.suffix = s.tree.empty() || from(0, 1) == 0 ? length(12) : 0;
+    s.new_tokens = length(11);
+    constexpr Mode modes[] = {Mode::hydragen, Mode::noshared, Mode::paged, Mode::automatic};
+    s.mode = modes[from(0, 3)];
+    return s;
+  }
+
+ private:
+  std::int64_t from(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+  std::int64_t length(int bits) { return from(1, std::int64_t{1} << from(0, bits)); }
+
+  std::mt19937 random_;
+};
+
+// The workspace of the pass that wants most, and all plans.
+double planned_by_kernels(const RunSpec& spec, Device& device) {
+  Model model;
+  model.architecture = spec.architecture;
+  model.dtype = spec.dtype;
+  model.n_heads = spec.architecture.n_heads;
+  model.n_kv_heads = spec.architecture.n_kv_heads;
+  const BatchLayout layout = make_layout(make_batch(spec), {spec.mode == Mode::noshared, spec.prefill_chunk});
+  const bool share = shares_segments(spec.mode, layout.decode, attention_shape(model, layout.decode, true));
+  std::size_t workspace = 0, plans = 0;
+  const auto add = [&](const Pass& pass, std::int64_t growth) {
+    cuda::Processors processors = hopper;
+    processors.mixed = spec.architecture.head_dim == 128;
+    const auto work =
+        divide_work(attention_shape(model, pass, share), static_cast<std::int32_t>(growth), processors);
+    EXPECT_LE(work.parts, work.room);
+    const cuda::CudaAttentionPlan plan(work, spec.architecture.head_dim, device);
+    workspace = std::max(workspace, plan.workspace_bytes());
+    plans += plan.bytes();
+  };
+  for (const Pass& pass : layout.prefill) add(pass, 0);
+  add(layout.decode, spec.new_tokens);
+  return static_cast<double>(workspace + plans);
+}
+
+TEST(CudaPlans, AreAsLargeAsTheCostModelSays) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  RandomRuns runs(seed);
+  const auto device = make_device({});
+  double least = 0, most = 0;
+  for (int i = 0; i < 200; ++i) {
+    const RunSpec spec = runs.next();
+    const MemoryCost memory = cost_of(spec, ceilings()).memory;
+    const double difference = (memory.workspace - planned_by_kernels(spec, *device)) / memory.total();
+    least = std::min(least, difference);
+    most = std::max(most, difference);
+    EXPECT_LT(std::abs(difference), 0.01) << fmt::format(
+        "{} tree {} batch {} suffix {} new {} heads {}/{} of {}: {} of {} B", to_string(spec.mode),
+        to_string(spec.tree), spec.batch, spec.suffix, spec.new_tokens, spec.architecture.n_heads,
+        spec.architecture.n_kv_heads, spec.architecture.head_dim, memory.workspace, memory.total());
+  }
+  RecordProperty("least", std::to_string(least));
+  RecordProperty("most", std::to_string(most));
+  fmt::print("planned minus held, in parts of the whole: {:.5f} to {:.5f}\n", least, most);
+}
+
+}  // namespace
+}  // namespace hydrajob
