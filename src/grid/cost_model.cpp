@@ -198,7 +198,8 @@ class CostModel {
     const auto first = static_cast<double>(first_logits_rows(spec_));
     const double logits_rows = std::max(first, batch);
     const double f32 = sizeof(float);
-    const double streams = 2 * shape_.hidden * f32;  // the residual stream and what a sublayer adds to it
+    // The residual stream, and of several ranks what a sublayer adds to it.
+    const double streams = (spec_.tensor_parallel > 1 ? 2 : 1) * shape_.hidden * f32;
     const double heads = (2 * shape_.n_heads + shape_.n_heads + 2 * shape_.n_kv_heads) * shape_.head_dim;
     double bytes = rows * (streams + shape_.element * (heads + 3 * shape_.intermediate));
     bytes += std::max(rows, logits_rows) * shape_.hidden * shape_.element;
