@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "base/dtype.hpp"
 #include "base/seeded.hpp"
@@ -48,6 +50,9 @@ class AttentionPlan {
 class Kernels {
  public:
   virtual ~Kernels() = default;
+
+  // Versions of the libraries that results depend on, by name.
+  virtual std::map<std::string, std::string> libraries() const { return {}; }
 
   // --- embedding and normalisation ---
 

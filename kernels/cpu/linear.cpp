@@ -1,6 +1,7 @@
 // Matrix products through oneDNN, weights reordered once. bf16 is multiplied as bf16 where the processor has
 // instructions for it, and as f32 elsewhere: oneDNN refuses bf16 below AVX-512, and its emulation on AVX-512
 // without them reached a third of the f32 rate.
+#include <fmt/format.h>
 #include <omp.h>
 
 #include "base/bf16.hpp"
@@ -35,6 +36,11 @@ void multiply(OneDnn& onednn, const OneDnnWeight& weight, const void* x, void* y
 }
 
 }  // namespace
+
+std::map<std::string, std::string> CpuKernels::libraries() const {
+  const dnnl_version_t& version = *dnnl_version();
+  return {{"onednn", fmt::format("{}.{}.{}", version.major, version.minor, version.patch)}};
+}
 
 std::unique_ptr<PackedWeight> CpuKernels::pack(const void* weight, WeightLayout layout, std::int64_t out,
                                                std::int64_t in, std::int64_t expected_rows, DType dtype) {

@@ -1,9 +1,11 @@
 // Work items of many and of few query rows on Hopper, in one launch: some multiprocessors read the few rows'
 // keys and values, which is bound by memory, while the others multiply the many rows', and take over when the
-// reading is done. Of many rows, one warp copies keys and values in, two warpgroups multiply 64 packed rows
-// each, the scores of one block while the values of the last are summed (FlashAttention-3, arXiv 2407.08608).
-// Blocks stay and take items from a queue, so that one's last steps overlap the next one's first copies.
+// reading is done. Of many rows, one warp copies keys and values in, two warpgroups (one, where no item has
+// more rows than that) multiply 64 packed rows each, the scores of one block while the values of the last are
+// summed (FlashAttention-3, arXiv 2407.08608). Blocks stay and take items from a queue, so that one's last
+// steps overlap the next one's first copies.
 #include <algorithm>
+#include <type_traits>
 
 #include "device/cuda_stream.hpp"
 #include "kernels/cuda/attention_item.cuh"
@@ -20,15 +22,17 @@ namespace {
 
 constexpr int head_dim = hopper_head_dim;
 constexpr int group_threads = 128;
-constexpr int consumers = 2;
-constexpr int threads = (consumers + 1) * group_threads;
-constexpr int rows = 64;   // of a warpgroup
+constexpr int most_consumers = tile_rows / hopper_group_rows;
+constexpr int rows = hopper_group_rows;
+template <int CONSUMERS>
+constexpr int threads = (CONSUMERS + 1) * group_threads;
+// Two warpgroups' registers are enough for every thread of theirs to have as many as it can.
+template <int CONSUMERS>
+constexpr bool shares_registers = CONSUMERS > 1;
 constexpr int keys = 128;  // of a block of keys
 constexpr int stages = 2;
 constexpr int halves = head_dim / swizzled_columns;
 constexpr int block_elements = keys * head_dim;
-static_assert(tile_rows == consumers * rows);
-
 constexpr int tasks = 2;  // known at a time
 
 // An item and a KV head that the copying warp has taken from the queue.
@@ -39,7 +43,7 @@ struct Task {
 };
 
 struct Shared {
-  alignas(1024) __nv_bfloat16 q[tasks][consumers][halves][rows * swizzled_columns];
+  alignas(1024) __nv_bfloat16 q[tasks][most_consumers][halves][rows * swizzled_columns];
   alignas(1024) __nv_bfloat16 k[stages][block_elements];  // each (halves, keys, 64), swizzled
   alignas(1024) __nv_bfloat16 v[stages][block_elements];
   Task task[tasks];
@@ -141,11 +145,7 @@ class Consumer {
       tokens_ = task.tokens;
       queries_ = shared_.q[place_of<tasks>(t)][group()];
       end_queries();
-      if (group() * rows < packed.count) {
-        attend(blocks_of(task));
-      } else {
-        pass(blocks_of(task));
-      }
+      attend(blocks_of(task));
       next = take(t + 1);
       begin_queries(next, t + 1);  // on their way while the results are written
       write(task.item, packed);
@@ -240,20 +240,6 @@ class Consumer {
     products_wait<0>();
     release(shared_.v_free[stage_of(blocks - 1)]);
     used_ += blocks;
-  }
-
-  // The item has no rows for this warpgroup: the other one alone decides how long its blocks stay. One thread
-  // follows them: products keep a warpgroup together, here a warp that fell two turns behind would wait for
-  // ever.
-  __device__ void pass(int blocks) {
-    for (int i = 0; i < blocks && thread() == 0; ++i) {
-      wait_keys(i);
-      release(shared_.k_free[stage_of(i)]);
-      barrier_wait(&shared_.v_there[stage_of(i)], turn_at(i));
-      release(shared_.v_free[stage_of(i)]);
-    }
-    used_ += blocks;
-    meet();
   }
 
   __device__ void write(const WorkItem& item, const PackedRows& packed) {
@@ -380,7 +366,7 @@ class Consumer {
   float sum_[2];
 };
 
-__device__ void init_barriers(Shared& shared) {
+__device__ void init_barriers(Shared& shared, int consumers) {
   for (int stage = 0; stage < stages; ++stage) {
     barrier_init(&shared.k_there[stage], 1);
     barrier_init(&shared.v_there[stage], 1);
@@ -404,13 +390,15 @@ __device__ void leave(Queue* queue) {
 #endif  // of sm_90a
 
 // The first `walking` blocks walk before they take items. A block fills a multiprocessor.
-__global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, const WorkItem* items,
-                                                     unsigned n_items, Queue* queue, WorkArgs args,
-                                                     const __grid_constant__ CUtensorMap k_map,
-                                                     const __grid_constant__ CUtensorMap v_map) {
+template <int CONSUMERS>
+__global__ __launch_bounds__(threads<CONSUMERS>, 1) void attend(Walk walk, int walking, const WorkItem* items,
+                                                                unsigned n_items, Queue* queue, WorkArgs args,
+                                                                const __grid_constant__ CUtensorMap k_map,
+                                                                const __grid_constant__ CUtensorMap v_map) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ std::uint8_t raw[];
-  begin_kernel();
+  // The next kernel finds no room beside this one: it need not be set up early.
+  cudaGridDependencySynchronize();
   std::uint8_t* aligned = raw + (1024 - shared_address(raw) % 1024) % 1024;
   if (static_cast<int>(blockIdx.x) < walking) {
     const int warp = static_cast<int>(threadIdx.x / 32);
@@ -424,16 +412,16 @@ __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, con
     __syncthreads();
   }
   auto& shared = *reinterpret_cast<Shared*>(aligned);
-  if (threadIdx.x == 0) init_barriers(shared);
+  if (threadIdx.x == 0) init_barriers(shared, CONSUMERS);
   __syncthreads();
   if (threadIdx.x < group_threads) {
-    give_registers<40>();
+    if constexpr (shares_registers<CONSUMERS>) give_registers<40>();
     if (threadIdx.x == 0) {
       Producer(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
       leave(queue);
     }
   } else {
-    take_registers<232>();
+    if constexpr (shares_registers<CONSUMERS>) take_registers<232>();
     Consumer(shared, args).run();
   }
 #endif
@@ -465,17 +453,25 @@ CUtensorMap make_map(const void* data, const WorkArgs& args) {
 
 }  // namespace
 
-void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* few, std::int64_t n_few,
-                   const Processors& processors, int few_processors, Queue* queue, const WorkArgs& args,
-                   cudaStream_t stream) {
+void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
+                   std::int64_t n_few, const Processors& processors, int few_processors, Queue* queue,
+                   const WorkArgs& args, cudaStream_t stream) {
   const std::int64_t units = n_few * args.n_kv_heads, all = n_items * args.n_kv_heads;
   const std::int64_t walking = std::min<std::int64_t>((units + walkers - 1) / walkers, few_processors);
   const std::int64_t blocks = std::min<std::int64_t>(walking + all, processors.count);
   if (blocks == 0) return;
-  HJ_CUDA_CHECK(cudaFuncSetAttribute(attend, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-  launch(attend, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
-         Walk{few, units, walking * walkers}, static_cast<int>(walking), items,
-         static_cast<unsigned>(n_items), queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
+  const auto launch_with = [&]<int CONSUMERS>(std::integral_constant<int, CONSUMERS>) {
+    HJ_CUDA_CHECK(
+        cudaFuncSetAttribute(attend<CONSUMERS>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+    launch(attend<CONSUMERS>, static_cast<unsigned>(blocks), threads<CONSUMERS>, shared_bytes, stream,
+           Walk{few, units, walking * walkers}, static_cast<int>(walking), items,
+           static_cast<unsigned>(n_items), queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
+  };
+  if (groups == 1) {
+    launch_with(std::integral_constant<int, 1>());
+  } else {
+    launch_with(std::integral_constant<int, most_consumers>());
+  }
 }
 
 }  // namespace hydrajob::cuda

@@ -19,11 +19,12 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 // The same as attend_tiles on GPUs of compute capability 9.0, for heads of hopper_head_dim and a cache whose
 // number of tokens is known; beside it the items `few` of up to few_rows packed rows, which few_processors of
-// the multiprocessors take first. queue: on the device, zeros.
+// the multiprocessors take first. groups: warpgroups that the largest item has rows for. queue: on the
+// device, zeros.
 constexpr int hopper_head_dim = 128;
-void attend_hopper(const WorkItem* items, std::int64_t n_items, const WorkItem* few, std::int64_t n_few,
-                   const Processors& processors, int few_processors, Queue* queue, const WorkArgs& args,
-                   cudaStream_t stream);
+void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
+                   std::int64_t n_few, const Processors& processors, int few_processors, Queue* queue,
+                   const WorkArgs& args, cudaStream_t stream);
 // The same as attend_tiles for items of up to some_rows, and of up to few_rows packed rows.
 void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 void attend_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,

@@ -58,6 +58,7 @@ class Divider {
     for (int kind = item_kinds - 1; kind >= 0; --kind) cut_parts(static_cast<ItemKind>(kind));
     place_parts();
     share_processors();
+    count_groups();
     return std::move(work_);
   }
 
@@ -239,6 +240,14 @@ class Divider {
     work_.few_processors = static_cast<int>(share * processors_.count);
   }
 
+  void count_groups() {
+    std::int64_t most = 0;
+    for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::tile)]) {
+      most = std::max(most, item.n_rows * group_);
+    }
+    work_.tile_groups = static_cast<int>((most + hopper_group_rows - 1) / hopper_group_rows);
+  }
+
   const AttentionArgs& args_;
   std::int32_t growth_;
   Processors processors_;
@@ -264,7 +273,11 @@ WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Proce
 }
 
 CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
-    : room_(work.room), head_dim_(head_dim), direct_(work.direct), few_processors_(work.few_processors) {
+    : room_(work.room),
+      head_dim_(head_dim),
+      direct_(work.direct),
+      few_processors_(work.few_processors),
+      tile_groups_(work.tile_groups) {
   // One buffer, one copy: the queue, the items of each kind, the rows' parts.
   std::vector<std::byte> host;
   const auto append = [&](const auto& values) {

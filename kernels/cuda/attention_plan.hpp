@@ -20,6 +20,7 @@ enum class ItemKind {
 };
 constexpr int item_kinds = 4;
 constexpr int tile_rows = 128;
+constexpr int hopper_group_rows = 64;  // of a tile, that a warpgroup of Hopper's kernel multiplies
 constexpr int some_rows = 32;
 constexpr int few_rows = 8;
 constexpr int most_walkers = 6;  // warps of a block that compute items of the kind few, one after another
@@ -31,6 +32,7 @@ struct WorkList {
   std::int64_t room = 0;                                 // rows of partial results that there is place for
   bool direct = false;                                   // every row is in exactly one item
   int few_processors = 0;                                // multiprocessors that the kind few takes
+  int tile_groups = 0;  // warpgroups of hopper_group_rows that the largest tile has rows for
 };
 
 // What of a GPU decides how work is best divided.
@@ -57,6 +59,8 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
   // Multiprocessors that the kind few takes, so that both end together where there are tiles too.
   int few_processors() const { return few_processors_; }
+  // Warpgroups of hopper_group_rows that the largest tile has rows for.
+  int tile_groups() const { return tile_groups_; }
   // The queue of a launch of this plan's items, on the device.
   Queue* queue() const { return queue_; }
   // Fills what the plan knows; the partial results stand in `workspace`.
@@ -77,6 +81,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t head_dim_ = 0;
   bool direct_ = false;
   int few_processors_ = 0;
+  int tile_groups_ = 0;
 };
 
 }  // namespace hydrajob::cuda

@@ -54,6 +54,11 @@ CudaKernels::CudaKernels(Device& device)
       has_hopper_(is_hopper()),
       linear_(device) {}
 
+std::map<std::string, std::string> CudaKernels::libraries() const {
+  const std::size_t version = cublasLtGetVersion();  // 130002 is 13.0.2
+  return {{"cublas", fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100)}};
+}
+
 std::unique_ptr<PackedWeight> CudaKernels::pack(const void* weight, WeightLayout layout, std::int64_t out,
                                                 std::int64_t in, std::int64_t, DType dtype) {
   return std::make_unique<CudaWeight>(device_, weight, layout, out, in, dtype);
@@ -102,7 +107,8 @@ void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const Wo
   const std::int64_t n_tiles = work.count(ItemKind::tile), n_few = work.count(ItemKind::few);
   attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
   if (by_hopper && n_tiles > 0) {
-    attend_hopper(tiles, n_tiles, few, n_few, processors_, work.few_processors(), work.queue(), args, queue);
+    attend_hopper(tiles, n_tiles, work.tile_groups(), few, n_few, processors_, work.few_processors(),
+                  work.queue(), args, queue);
   } else {
     attend_tiles(tiles, n_tiles, args, queue);
     attend_few(few, n_few, processors_, args, queue);

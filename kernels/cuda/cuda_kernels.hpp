@@ -17,6 +17,8 @@ class CudaKernels final : public Kernels {
   // The device outlives the kernels.
   explicit CudaKernels(Device& device);
 
+  std::map<std::string, std::string> libraries() const override;
+
   void embed(const std::int32_t* ids, const void* table, std::int64_t first_id, std::int64_t n_ids,
              float* residual, std::int64_t rows, std::int64_t hidden, DType dtype, Stream& stream) override;
   void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out, std::int64_t rows,

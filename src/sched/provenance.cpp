@@ -50,9 +50,10 @@ Json allowed_environment() {
   return variables;
 }
 
-Json facts_of(const Device& device) {
-  Json facts{{"name", device.name()}};
-  for (const auto& [key, value] : device.describe()) facts[key] = value;
+Json facts_of(const Processor& processor) {
+  Json facts{{"name", processor.device->name()}};
+  for (const auto& [key, value] : processor.device->describe()) facts[key] = value;
+  for (const auto& [library, version] : processor.kernels->libraries()) facts[library] = version;
   return facts;
 }
 
@@ -61,7 +62,7 @@ Json describe_rank(const Machine& machine) {
   Json rank{{"host", host_name()}, {"cores", affinity_list()}, {"threads", machine.threads()}};
   for (const std::string& name : machine.devices()) {
     if (!machine.has(name)) continue;
-    rank[rank.contains("device") ? name : "device"] = facts_of(*machine.processor(name).device);
+    rank[rank.contains("device") ? name : "device"] = facts_of(machine.processor(name));
   }
   return rank;
 }
