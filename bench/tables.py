@@ -261,7 +261,7 @@ def provenance(source, runs):
         own = [run for run in runs if run["environment"] == index]
         environment = source.store.environments.loc[index]
         told = [*_machine(environment), *_ceilings(own), *_code(environment)]
-        lines += [_wrapped(f"{'; '.join(told)}."), "", f"    {environment['env.command']}", ""]
+        lines += [_wrapped(f"{'; '.join(told)}."), "", f"    {_command(environment)}", ""]
     condition = condition_line(source.store)
     return [*lines, *([_wrapped(f"All of the store: {condition}."), ""] if condition else [])]
 
@@ -286,6 +286,11 @@ def _ceilings(runs):
                           for run in runs if pd.notna(run.get("ceiling.matmul_flops_per_s")))
     return [f"ceilings measured in the same job: {dtype} products {numbers.significant(flops / 1e12, digits=3)} TFLOP/s, copies "
             f"{numbers.significant(rate / 1e9, digits=3)} GB/s read and written" for dtype, flops, rate in pairs]
+
+
+def _command(environment):
+    """Absolute paths by their last part: the folders of the machine that ran it say nothing to a reader."""
+    return re.sub(r"(?<!\S)/(?:\S*/)?(?=\S)", "", environment["env.command"])
 
 
 def _code(environment):

@@ -16,7 +16,7 @@ _spec.loader.exec_module(tables)
 
 ENVIRONMENT = {
     "hydrajob": {"version": "0.1.0", "commit": "0123456789abcdef", "changed": False},
-    "command": "hydrajob configs/e2e-one-gpu.yaml --store bench/results/x.h5",
+    "command": "/opt/hydrajob configs/e2e-one-gpu.yaml --store /scratch/results/x.h5",
     "ranks": [{"host": "node1", "threads": 8, "device": {"name": "cuda:0", "gpu": "NVIDIA H200", "driver": "580.1",
                                                          "power_limit": "700 W", "cuda": "13.0", "cublas": "13.1"}}],
 }
@@ -34,7 +34,7 @@ PROVENANCE = """\
 NVIDIA H200, driver 580.1, power limit 700 W, CUDA 13.0, cuBLAS 13.1, 1 rank; ceilings measured in the same job: f32
 products 1.00 TFLOP/s, copies 100 GB/s read and written; hydrajob 0.1.0, commit 0123456789ab.
 
-    hydrajob configs/e2e-one-gpu.yaml --store bench/results/x.h5
+    hydrajob configs/e2e-one-gpu.yaml --store x.h5
 """
 DECODE = """
 | model | mode | batch | prefix | step ms | 95 % interval | n | original ms | original / ours | roofline ms | of roofline | tokens/s |

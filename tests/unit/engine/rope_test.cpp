@@ -51,3 +51,20 @@ TEST(Rope, Llama3KeepsShortAndStretchesLong) {
   const double smooth = (1024 / (2 * M_PI / 0.01) - 1) / 3;
   EXPECT_NEAR(angle(a, 2), (1 - smooth) * 0.01 / 8 + smooth * 0.01, 1e-8);
 }
+
+// A position's values do not depend on how many there are; far ones are as exact as near ones.
+TEST(Rope, EveryPositionIsTheRoundedExactValue) {
+  Architecture a = with_scaling({});
+  a.head_dim = 128;
+  const std::int64_t positions = 70001, half = a.head_dim / 2;
+  const RopeTable table = make_rope_table(a, positions);
+  ASSERT_EQ(table.cosine.size(), static_cast<std::size_t>(positions * half));
+  for (std::int64_t p = 0; p < positions; p += p < 1000 ? 1 : 97) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const double angle =
+          static_cast<double>(p) * std::pow(a.rope_theta, -2.0 * static_cast<double>(i) / 128);
+      ASSERT_NEAR(table.cosine[p * half + i], std::cos(angle), 6.1e-8) << p << " " << i;
+      ASSERT_NEAR(table.sine[p * half + i], std::sin(angle), 6.1e-8) << p << " " << i;
+    }
+  }
+}
