@@ -1,5 +1,5 @@
-// Launches that overlap with the end of the kernel before them (programmatic dependent launch, compute
-// capability 9.0 and later): a decode step is hundreds of short kernels, each of which would otherwise begin
+// Launches that overlap with the end of the kernel before them (programmatic dependent launch, on
+// Hopper): a decode step is hundreds of short kernels, each of which would otherwise begin
 // only after the one before has ended and been put away.
 #pragma once
 
@@ -20,12 +20,14 @@ __device__ inline void begin_kernel() {
 #endif
 }
 
+// Only where the code that runs is the one that waits: newer GPUs take the portable path's, which does not.
 inline bool launches_overlap() {
   static const bool overlap = [] {
-    int device = 0, major = 0;
+    int device = 0, major = 0, minor = 0;
     HJ_CUDA_CHECK(cudaGetDevice(&device));
     HJ_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    return major >= 9;
+    HJ_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    return HJ_CUDA_SM90A && major == 9 && minor == 0;
   }();
   return overlap;
 }
