@@ -290,12 +290,15 @@ def _ceilings(runs):
 
 def _command(environment):
     """Absolute paths by their last part: the folders of the machine that ran it say nothing to a reader."""
-    return re.sub(r"(?<!\S)/(?:\S*/)?(?=\S)", "", environment["env.command"])
+    return re.sub(r"(?<![^\s=])/(?:\S*/)?(?=\S)", "", environment["env.command"])
 
 
 def _code(environment):
-    commit = (environment.get("env.hydrajob.commit") or "unknown")[:12]
-    changed = " with changes" if environment.get("env.hydrajob.changed") else ""
+    # Where environments of one store differ in what they tell, pandas has NaN.
+    told = environment.get("env.hydrajob.commit")
+    commit = told[:12] if isinstance(told, str) and told else "unknown"
+    differs = environment.get("env.hydrajob.changed")
+    changed = " with changes" if pd.notna(differs) and differs else ""
     return [f"hydrajob {environment['env.hydrajob.version']}, commit {commit}{changed}"]
 
 

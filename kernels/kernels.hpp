@@ -85,7 +85,7 @@ class Kernels {
 
   // Finds the fastest way of products of one shape, where the backend has several; it is kept. `weights`: of
   // that shape, as many as are multiplied with one after another, so that none is in a cache. What y holds
-  // afterwards is undefined. Waits.
+  // afterwards is undefined. Products that add to y are taken to be fastest in the same way. Waits.
   virtual void tune_linear(const void* /*x*/, std::span<const PackedWeight* const> /*weights*/, void* /*y*/,
                            DType /*y_dtype*/, std::int64_t /*rows*/, DType /*dtype*/, Stream& /*stream*/) {}
 

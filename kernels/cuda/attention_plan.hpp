@@ -13,9 +13,9 @@ namespace hydrajob::cuda {
 
 // Which kernel computes an item.
 enum class ItemKind {
-  tile,   // up to tile_rows query rows, packed with the heads of their group: tensor cores, bound by products
-  some,   // up to some_rows of them: tensor cores, bound by reading keys and values
-  few,    // up to few_rows of them: the same
+  tile,   // up to tile_rows query rows, packed with the heads of their group: tensor cores
+  some,   // up to some_rows of them: tensor cores, bound by reading; on Hopper these are tiles
+  few,    // up to few_rows of them: tensor cores, bound by reading
   plain,  // any type and size
 };
 constexpr int item_kinds = 4;

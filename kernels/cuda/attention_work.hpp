@@ -19,6 +19,7 @@ struct WorkItem {
   std::int32_t kv_begin;   // of own tokens: how many of the stream's come before
   std::int32_t kv_tokens;  // at most; own tokens end where the stream's length on the device says
 };
+static_assert(sizeof(WorkItem) == 40);  // as src/grid/cost_model.cpp counts
 
 // What the blocks of a launch have taken so far, and how many have left: zeros between launches.
 struct Queue {

@@ -241,8 +241,8 @@ class CostModel {
     return 16 * rows + 20 * streams + 8 + 28 * segments;
   }
 
-  // Partial results, f32: of head_dim values, and a maximum and a sum. Rows whose tokens are one range, and
-  // not cut, have none.
+  // Partial results, f32: of head_dim values, and a maximum and a sum. On a GPU there is room for one of each
+  // row and range also where none is written; on a CPU rows of one range have none.
   double workspace_bytes() const {
     double results = results_of(step_);
     for (const PassShape& pass : passes_) results = std::max(results, results_of(pass));

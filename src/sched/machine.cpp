@@ -93,8 +93,11 @@ void Machine::reserve(const Plan& plan) const {
     // Pages and all, it may be a little more than what fits.
     bytes = std::min(bytes, static_cast<double>(processor.device->memory_available()));
     if (!processor.device->reserve(static_cast<std::size_t>(bytes))) {
-      log::warning(
-          fmt::format("{}: {} could not be reserved; each run asks for its own", name, format_bytes(bytes)));
+      log::warning(fmt::format(
+          "{}: {} of the {} that this rank may use could not be reserved: another process may hold "
+          "the rest; each run asks for its own",
+          processor.device->name(), format_bytes(bytes),
+          format_bytes(static_cast<double>(processor.device->memory_available()))));
     }
   }
 }
