@@ -51,12 +51,26 @@ class ColumnAttention {
     }
   }
 
-  // k, v: (column_keys, shared_stride) in shared memory, zeros where there is no key. Key i is seen by
-  // columns whose limit is above first_key + i. scale_log2: of the scores, times log2 e.
-  __device__ void step(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k, const __nv_bfloat16* v,
-                       int first_key, const int (&limit)[2], float scale_log2) {
-    float scores[4];
-    multiply_keys(queries, k, scores);
+  // k: (column_keys, shared_stride) in shared memory, zeros where there is no key. scores: of keys lane / 4
+  // and lane / 4 + 8, two columns each.
+  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k,
+                                       float (&scores)[4]) {
+    const __nv_bfloat16* k_row = k + lane() % 16 * stride + lane() / 16 * 8;
+    float halves[2][4] = {};  // two chains of products, each half as long
+#pragma unroll
+    for (int d = 0; d < HEAD_DIM / 16; ++d) {
+      std::uint32_t a[4];
+      load_matrices(a, k_row + d * 16);
+      multiply(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) scores[i] = halves[0][i] + halves[1][i];
+  }
+
+  // v as k. Key i is seen by columns whose limit is above first_key + i. scale_log2: of the scores, times
+  // log2 e.
+  __device__ void gather_values(float (&scores)[4], const __nv_bfloat16* v, int first_key,
+                                const int (&limit)[2], float scale_log2) {
     const int key = first_key + lane() / 4;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -93,21 +107,21 @@ class ColumnAttention {
     return x;
   }
 
-  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k,
-                                       float (&scores)[4]) {
-    const __nv_bfloat16* k_row = k + lane() % 16 * stride + lane() / 16 * 8;
-    float halves[2][4] = {};  // two chains of products, each half as long
+  __device__ void exponentiate(float (&scores)[4], float scale_log2) {
+    // Most blocks have no column whose maximum they exceed: then there is nothing to scale, nor to agree on.
+    const bool exceeds =
+        fmaxf(scores[0], scores[2]) > maximum_[0] || fmaxf(scores[1], scores[3]) > maximum_[1];
+    if (__any_sync(0xffffffffu, exceeds)) raise_maximum(scores, scale_log2);
 #pragma unroll
-    for (int d = 0; d < HEAD_DIM / 16; ++d) {
-      std::uint32_t a[4];
-      load_matrices(a, k_row + d * 16);
-      multiply(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
+    for (int c = 0; c < 2; ++c) {
+      const float origin = maximum_[c] == -INFINITY ? 0.0f : maximum_[c] * scale_log2;
+      scores[c] = power_of_2(scores[c] * scale_log2 - origin);
+      scores[c + 2] = power_of_2(scores[c + 2] * scale_log2 - origin);
+      sum_[c] += scores[c] + scores[c + 2];
     }
-#pragma unroll
-    for (int i = 0; i < 4; ++i) scores[i] = halves[0][i] + halves[1][i];
   }
 
-  __device__ void exponentiate(float (&scores)[4], float scale_log2) {
+  __device__ void raise_maximum(const float (&scores)[4], float scale_log2) {
     float keep[2];
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
@@ -116,12 +130,8 @@ class ColumnAttention {
       const float origin = largest == -INFINITY ? 0.0f : largest * scale_log2;
       keep[c] = power_of_2(maximum_[c] * scale_log2 - origin);
       maximum_[c] = largest;
-      scores[c] = power_of_2(scores[c] * scale_log2 - origin);
-      scores[c + 2] = power_of_2(scores[c + 2] * scale_log2 - origin);
-      sum_[c] = sum_[c] * keep[c] + scores[c] + scores[c + 2];
+      sum_[c] *= keep[c];
     }
-    // Where no column's maximum has changed there is nothing to scale.
-    if (!__any_sync(0xffffffffu, keep[0] != 1.0f || keep[1] != 1.0f)) return;
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
 #pragma unroll

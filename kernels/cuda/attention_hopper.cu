@@ -24,11 +24,8 @@ constexpr int head_dim = hopper_head_dim;
 constexpr int group_threads = 128;
 constexpr int most_consumers = tile_rows / hopper_group_rows;
 constexpr int rows = hopper_group_rows;
-template <int CONSUMERS>
-constexpr int threads = (CONSUMERS + 1) * group_threads;
-// Two warpgroups' registers are enough for every thread of theirs to have as many as it can.
-template <int CONSUMERS>
-constexpr bool shares_registers = CONSUMERS > 1;
+// Where one warpgroup multiplies, a third only walks.
+constexpr int threads = (most_consumers + 1) * group_threads;
 constexpr int keys = 128;  // of a block of keys
 constexpr int stages = 2;
 constexpr int halves = head_dim / swizzled_columns;
@@ -391,10 +388,10 @@ __device__ void leave(Queue* queue) {
 
 // The first `walking` blocks walk before they take items. A block fills a multiprocessor.
 template <int CONSUMERS>
-__global__ __launch_bounds__(threads<CONSUMERS>, 1) void attend(Walk walk, int walking, const WorkItem* items,
-                                                                unsigned n_items, Queue* queue, WorkArgs args,
-                                                                const __grid_constant__ CUtensorMap k_map,
-                                                                const __grid_constant__ CUtensorMap v_map) {
+__global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, const WorkItem* items,
+                                                     unsigned n_items, Queue* queue, WorkArgs args,
+                                                     const __grid_constant__ CUtensorMap k_map,
+                                                     const __grid_constant__ CUtensorMap v_map) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ std::uint8_t raw[];
   // The next kernel finds no room beside this one: it need not be set up early.
@@ -414,14 +411,15 @@ __global__ __launch_bounds__(threads<CONSUMERS>, 1) void attend(Walk walk, int w
   auto& shared = *reinterpret_cast<Shared*>(aligned);
   if (threadIdx.x == 0) init_barriers(shared, CONSUMERS);
   __syncthreads();
-  if (threadIdx.x < group_threads) {
-    if constexpr (shares_registers<CONSUMERS>) give_registers<40>();
+  const int warpgroup = static_cast<int>(threadIdx.x) / group_threads;
+  if (warpgroup == 0) {
+    give_registers<40>();
     if (threadIdx.x == 0) {
       Producer(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
       leave(queue);
     }
-  } else {
-    if constexpr (shares_registers<CONSUMERS>) take_registers<232>();
+  } else if (warpgroup <= CONSUMERS) {
+    take_registers<232>();
     Consumer(shared, args).run();
   }
 #endif
@@ -463,7 +461,7 @@ void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, cons
   const auto launch_with = [&]<int CONSUMERS>(std::integral_constant<int, CONSUMERS>) {
     HJ_CUDA_CHECK(
         cudaFuncSetAttribute(attend<CONSUMERS>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-    launch(attend<CONSUMERS>, static_cast<unsigned>(blocks), threads<CONSUMERS>, shared_bytes, stream,
+    launch(attend<CONSUMERS>, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
            Walk{few, units, walking * walkers}, static_cast<int>(walking), items,
            static_cast<unsigned>(n_items), queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
   };

@@ -11,7 +11,7 @@
 namespace hydrajob::cuda {
 
 static_assert(few_rows == columns);
-constexpr int walk_stages = 4;   // of column_keys keys and values, of each warp: most of them on their way
+constexpr int walk_stages = 2;   // of column_keys keys and values, of each warp: one is on its way
 constexpr int known_units = 32;  // of a warp at a time: each lane knows one
 
 template <int HEAD_DIM>
@@ -98,12 +98,8 @@ class Walker {
     load_queries(next_);
     for (int u = 0; u < n_units_; ++u) {
       const Unit unit = next_;
-      const ColumnQueries<HEAD_DIM> queries = next_queries_;
-      if (u + 1 < n_units_) {
-        next_ = of_lane(units_, u + 1);
-        load_queries(next_);
-      }
-      attend(unit, queries);
+      if (u + 1 < n_units_) next_ = of_lane(units_, u + 1);
+      attend(unit, u + 1 < n_units_);
     }
     filled_ = used_;  // what was fetched ahead of the end is empty
   }
@@ -118,11 +114,12 @@ class Walker {
     const int column = lane() / 4;
     const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
     const bool there = column < unit.n_rows * group_;
-    next_queries_.load(there ? q + (unit.row_begin * args_.n_heads + row_and_head(unit, column)) * HEAD_DIM
-                             : nullptr);
+    queries_.load(there ? q + (unit.row_begin * args_.n_heads + row_and_head(unit, column)) * HEAD_DIM
+                        : nullptr);
   }
 
-  __device__ void attend(const Unit& unit, const ColumnQueries<HEAD_DIM>& queries) {
+  // more: next_ is a unit too; its queries are loaded as soon as this one's are multiplied.
+  __device__ void attend(const Unit& unit, bool more) {
     int limit[2];
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
@@ -136,8 +133,11 @@ class Walker {
       wait_copies<walk_stages - 1>();
       __syncwarp();
       const __nv_bfloat16* k = shared_ + used_ * stage_elements<HEAD_DIM>;
-      attention_.step(queries, k, k + stage_elements<HEAD_DIM> / 2, b * column_keys, limit,
-                      args_.scale * 1.44269504f);
+      float scores[4];
+      attention_.multiply_keys(queries_, k, scores);
+      if (more && b + 1 == blocks) load_queries(next_);
+      attention_.gather_values(scores, k + stage_elements<HEAD_DIM> / 2, b * column_keys, limit,
+                               args_.scale * 1.44269504f);
       __syncwarp();  // the next fetch overwrites this stage
       used_ = used_ + 1 == walk_stages ? 0 : used_ + 1;
     }
@@ -220,7 +220,7 @@ class Walker {
   Unit units_;  // of the warp, one a lane
   int n_units_ = 0;
   Unit next_;
-  ColumnQueries<HEAD_DIM> next_queries_;
+  ColumnQueries<HEAD_DIM> queries_;
   ColumnAttention<HEAD_DIM> attention_;
   int used_ = 0;
   Unit fetched_;

@@ -18,15 +18,22 @@ namespace {
 // What NVIDIA recommends for Hopper; split sums of few rows need it.
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
-// Products of few rows are bound by reading the weight, which proposals do at rates up to a quarter apart,
-// and are quick to try.
-constexpr std::int64_t reading_bound_rows = 128;
-constexpr int most_proposals = 16;
-int proposals_of(std::int64_t rows) {
-  return rows < reading_bound_rows ? most_proposals : 8;
-}
-constexpr std::size_t fewest_launches = 8;  // of a proposal, timed
+// How many proposals are tried, and how often each is launched. Products of few rows are bound by reading the
+// weight, which proposals do at rates up to a quarter apart, and are quick to try. Of many rows the first
+// ones are a few hundredths apart, and a launch takes most of a millisecond, between two runs of a sweep.
+struct Tries {
+  std::int64_t most_rows;
+  int proposals;
+  std::size_t launches;
+};
+constexpr Tries tries[] = {{127, 16, 8}, {1024, 8, 4}, {std::numeric_limits<std::int64_t>::max(), 3, 2}};
+constexpr int most_proposals = tries[0].proposals;
 constexpr float tuning_gain = 0.98F;
+
+const Tries& tries_of(std::int64_t rows) {
+  return *std::find_if(std::begin(tries), std::end(tries),
+                       [&](const Tries& t) { return rows <= t.most_rows; });
+}
 
 cudaDataType_t type_of(DType dtype) {
   return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
@@ -134,6 +141,7 @@ class Linear::Product {
   Product(cublasLtHandle_t handle, const Shape& shape, Buffer& workspace)
       : handle_(handle),
         workspace_(workspace),
+        rows_(std::get<0>(shape)),
         operation_(std::get<WeightLayout>(shape) == WeightLayout::out_in),
         weight_(weight_of(shape)),
         x_(std::get<4>(shape), std::get<1>(shape), std::get<0>(shape)),
@@ -143,7 +151,7 @@ class Linear::Product {
     const Preference preference;
     HJ_CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(handle, operation_.get(), weight_->get(), x_.get(),
                                                    y_.get(), y_.get(), preference.get(),
-                                                   proposals_of(std::get<0>(shape)), results.data(), &found));
+                                                   tries_of(rows_).proposals, results.data(), &found));
     if (found == 0) {
       throw RunError(fmt::format("cuBLASLt: no algorithm for {} rows of {} to {}", std::get<0>(shape),
                                  std::get<1>(shape), std::get<2>(shape)));
@@ -157,7 +165,7 @@ class Linear::Product {
   // does not allow for long.
   void tune(std::span<const PackedWeight* const> weights, const void* x, void* y, cudaStream_t stream) {
     if (proposals_.size() < 2) return;
-    const std::size_t repeats = (fewest_launches + weights.size() - 1) / weights.size();
+    const std::size_t launches = tries_of(rows_).launches;
     const auto launch = [&](std::size_t proposal, const PackedWeight* weight) {
       run(proposals_[proposal], {static_cast<const CudaWeight*>(weight)->data(), x, y}, stream);
     };
@@ -165,9 +173,7 @@ class Linear::Product {
     std::vector<Mark> marks(proposals_.size() + 1);
     marks[0].record(stream);
     for (std::size_t i = 0; i < proposals_.size(); ++i) {
-      for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
-        for (const PackedWeight* weight : weights) launch(i, weight);
-      }
+      for (std::size_t n = 0; n < launches; ++n) launch(i, weights[n % weights.size()]);
       marks[i + 1].record(stream);
     }
     std::vector<float> ms;
@@ -195,6 +201,7 @@ class Linear::Product {
 
   cublasLtHandle_t handle_;
   Buffer& workspace_;
+  std::int64_t rows_;
   Operation operation_;
   std::unique_ptr<Matrix> weight_;
   Matrix x_, y_;

@@ -173,8 +173,9 @@ class Engine::Impl {
     std::unique_ptr<Buffer> history;                            // (new_tokens, sequences) ids drawn
     std::unique_ptr<Forward> forward;
     std::optional<Sampler> sampler;
-    std::unique_ptr<Buffer> expanded;  // (sequences, local vocabulary) f32: first logits, one row each
-    float* last_logits = nullptr;      // (sequences, local vocabulary) f32 on the device
+    std::unique_ptr<Buffer> expanded;     // (sequences, local vocabulary) f32: first logits, one row each
+    std::unique_ptr<Buffer> logits_rows;  // (sequences) which of the distinct first logits; as `expanded`
+    float* last_logits = nullptr;         // (sequences, local vocabulary) f32 on the device
     std::unique_ptr<Replay> recorded;  // the decode step; null: not recorded. Goes before what it refers to.
   };
 
@@ -214,8 +215,13 @@ class Engine::Impl {
     state.history = device.allocate(static_cast<std::size_t>(rows * state.new_tokens) * sizeof(std::int32_t));
     state.forward = std::make_unique<Forward>(*model_, context_, limits);
     if (layout.n_logits_rows != rows) {
-      state.expanded = device.allocate(logits_row_bytes() * static_cast<std::size_t>(rows));
-      state.bytes += state.expanded->bytes();
+      state.expanded =
+          device.allocate(static_cast<std::size_t>(rows * model_->vocabulary.count()) * sizeof(float));
+      const std::vector<std::int32_t> from(layout.logits_row.begin(), layout.logits_row.end());
+      state.logits_rows = device.allocate(from.size() * sizeof(std::int32_t));
+      device.copy_to_device(state.logits_rows->data(), from.data(), state.logits_rows->bytes());
+      device.synchronize();  // `from` goes
+      state.bytes += state.expanded->bytes() + state.logits_rows->bytes();
     }
     state.sampler.emplace(context_, model_->vocabulary, layout.sequence, sampling);
     state.bytes += state.cache->bytes() + state.prefill_rows->bytes() + state.rows->bytes() +
@@ -263,22 +269,15 @@ class Engine::Impl {
     for (const CacheCopy& copy : state_->layout.copies) state_->cache->copy(copy, *context_.device);
   }
 
-  // One logits row a sequence: those that continue the same node share a row until here.
+  // One logits row a sequence: those that continue the same node share a row until here. Rows are looked up
+  // as an embedding's are.
   float* expand(float* distinct) {
     State& s = *state_;
     if (!s.expanded) return distinct;
-    const std::size_t row_bytes = logits_row_bytes();
-    for (std::size_t row = 0; row < s.layout.sequence.size(); ++row) {
-      context_.device->copy_on_device(s.expanded->as<std::byte>() + row * row_bytes,
-                                      reinterpret_cast<std::byte*>(distinct) +
-                                          static_cast<std::size_t>(s.layout.logits_row[row]) * row_bytes,
-                                      row_bytes);
-    }
+    context_.kernels->embed(s.logits_rows->as<std::int32_t>(), distinct, 0, s.layout.n_logits_rows,
+                            s.expanded->as<float>(), static_cast<std::int64_t>(s.layout.sequence.size()),
+                            model_->vocabulary.count(), DType::f32, context_.device->stream());
     return s.expanded->as<float>();
-  }
-
-  std::size_t logits_row_bytes() const {
-    return static_cast<std::size_t>(model_->vocabulary.count()) * sizeof(float);
   }
 
   std::shared_ptr<const Model> model_;

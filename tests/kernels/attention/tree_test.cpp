@@ -93,19 +93,30 @@ TEST_P(AttentionTree, LongPartsOfFewRowsAreCut) {
   }
 }
 
-// More streams and heads than a GPU's warps know at a time, under a segment that all share.
-TEST_P(AttentionTree, ManyStreamsAndHeads) {
-  std::mt19937_64 random(seed() + 4);
-  TreeShape shape{.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()};
-  const std::int64_t streams = 1100;
+// Streams of a row each under a segment that all share.
+void check_many_streams(const TreeShape& shape, std::int64_t streams, std::uint64_t longest_own,
+                        std::int32_t segment, std::mt19937_64& random) {
   std::vector<std::int32_t> own(static_cast<std::size_t>(streams));
-  for (std::int32_t& length : own) length = static_cast<std::int32_t>(random() % 4);
+  for (std::int32_t& length : own) length = static_cast<std::int32_t>(random() % (longest_own + 1));
   const std::uint64_t problem_seed = random();
   SCOPED_TRACE(fmt::format("seed {}", problem_seed));
   TreeProblem problem(shape, std::vector<std::int64_t>(own.size(), 1), own, problem_seed);
-  problem.add_segment(40, 0, streams);
+  problem.add_segment(segment, 0, streams);
   problem.fill();
   expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
+}
+
+// More of them than a GPU's warps are given at first, short ones and long ones.
+TEST_P(AttentionTree, ManyStreamsAndHeads) {
+  std::mt19937_64 random(seed() + 4);
+  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 1100, 3, 40,
+                     random);
+}
+
+TEST_P(AttentionTree, ManyLongStreams) {
+  std::mt19937_64 random(seed() + 5);
+  check_many_streams({.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam()}, 3000, 200, 300,
+                     random);
 }
 
 TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {
