@@ -195,6 +195,29 @@ def _prefill_row(source, run):
             numbers.percent(run["roofline.prefill_s"] / median), *_beside(peer, "prefill_ms", median)]
 
 
+def between_table(source):
+    """What a sweep takes besides the phases that are measured, in the order of the runs."""
+    columns = ["model", "mode", "batch", "prefix", "new tokens", "since the last run ms", "the run s", "phases s", "load ms",
+               "besides ms"]
+    runs = sorted(source.where(lambda run: run["param.workload"] == "generate" and run["status"] == "ok"),
+                  key=lambda run: run["started_unix_s"])
+    before = [None, *runs[:-1]]
+    rows = [_between_row(source, *pair) for pair in zip(before, runs)]
+    return Table("", columns, rows, left=frozenset(["model", "mode"])), runs
+
+
+def _between_row(source, before, run):
+    samples = source.store.samples
+    own = samples[(samples["run"] == run["run"]) & (samples["rank"] == 0)]
+    phases = own[own["phase"].isin(["prefill", "decode_step"])]["value"].sum()
+    load = own[own["phase"] == "load"]["value"].sum()
+    since = "" if before is None else numbers.significant(1e3 * (run["started_unix_s"] - before["finished_unix_s"]), digits=2)
+    place = [run["param.model"], run["param.mode"],
+             *(f"{run[f'param.{name}']:.0f}" for name in ("batch", "prefix", "new_tokens"))]
+    return [*place, since, f"{run['wall_s']:.3f}", f"{phases:.3f}", numbers.significant(1e3 * load, digits=2),
+            numbers.significant(1e3 * (run["wall_s"] - phases - load), digits=2)]
+
+
 def attention_table(source):
     """The attention workload, as in the report."""
     columns = ["heads / KV heads", "batch", "prefix", "suffix", "mode", "µs", "95 % interval", "n", "× noshared",
@@ -215,7 +238,8 @@ def _attention_row(source, run, cell):
             f"{cell['n']:.0f}", numbers.ratio(cell["speedup"]), numbers.percent(cell["roofline"])]
 
 
-TABLES = {"decode": decode_table, "products": products_table, "prefill": prefill_table, "attention": attention_table}
+TABLES = {"decode": decode_table, "products": products_table, "prefill": prefill_table, "between": between_table,
+          "attention": attention_table}
 
 
 def _milliseconds(source, run, phase, parts):

@@ -8,21 +8,23 @@
 namespace hydrajob::cuda {
 namespace {
 
+constexpr int stages = 4;
+
 template <int HEAD_DIM>
-__global__ __launch_bounds__(most_walkers * 32) void attend(Walk walk, WorkArgs args) {
+__global__ __launch_bounds__(walkers_alone * 32) void attend(Walk walk, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
   begin_kernel();
   const int warps = static_cast<int>(blockDim.x / 32), warp = static_cast<int>(threadIdx.x / 32);
-  Walker<HEAD_DIM>(walk, blockIdx.x * warps + warp, args,
-                   shared + warp * walk_stages * stage_elements<HEAD_DIM>)
+  Walker<HEAD_DIM, stages>(walk, blockIdx.x * warps + warp, args,
+                           shared + warp * stages * stage_elements<HEAD_DIM>)
       .run();
 }
 
 template <int HEAD_DIM>
 void launch_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
                 const WorkArgs& args, cudaStream_t stream) {
-  const int warps = std::min(most_walkers, processors.shared_of_block / walker_bytes<HEAD_DIM>);
-  const int bytes = warps * walker_bytes<HEAD_DIM>;
+  const int warps = std::min(walkers_alone, processors.shared_of_block / walker_bytes<HEAD_DIM, stages>);
+  const int bytes = warps * walker_bytes<HEAD_DIM, stages>;
   HJ_CUDA_CHECK(cudaFuncSetAttribute(attend<HEAD_DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
   int at_once = 0;
   HJ_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&at_once, attend<HEAD_DIM>, warps * 32,

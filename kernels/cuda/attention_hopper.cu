@@ -47,9 +47,11 @@ struct Shared {
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
   std::uint64_t task_there[tasks], task_free[tasks];
 };
-constexpr int walkers = most_walkers;  // warps of a block
+constexpr int walkers = walkers_beside_tiles;  // warps of a block
+constexpr int walk_stages = 2;
 constexpr int shared_bytes =
-    std::max(static_cast<int>(sizeof(Shared)), walkers* walker_bytes<head_dim>) + 1024;  // to align the first
+    std::max(static_cast<int>(sizeof(Shared)), walkers* walker_bytes<head_dim, walk_stages>) +
+    1024;  // to align the first
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -400,8 +402,9 @@ __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, con
   if (static_cast<int>(blockIdx.x) < walking) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     if (warp < walkers) {
-      Walker<head_dim>(walk, blockIdx.x * walkers + warp, args,
-                       reinterpret_cast<__nv_bfloat16*>(aligned + warp * walker_bytes<head_dim>))
+      Walker<head_dim, walk_stages>(
+          walk, blockIdx.x * walkers + warp, args,
+          reinterpret_cast<__nv_bfloat16*>(aligned + warp * walker_bytes<head_dim, walk_stages>))
           .run();
     }
     wait_copies<0>();

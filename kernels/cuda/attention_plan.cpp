@@ -178,8 +178,10 @@ class Divider {
     std::int64_t tokens = 0;  // of whole parts: short ones leave room for others
     for (const Range& range : ranges_[static_cast<int>(kind)])
       tokens += std::max(range.kv_tokens, part_overhead);
-    const std::int64_t at_once[item_kinds] = {processors_.mixed ? hopper_tiles_at_once : tiles_at_once,
-                                              some_at_once, most_walkers, plain_at_once};
+    const bool beside_tiles = processors_.mixed && !ranges_[static_cast<int>(ItemKind::tile)].empty();
+    const std::int64_t at_once[item_kinds] = {
+        processors_.mixed ? hopper_tiles_at_once : tiles_at_once, some_at_once,
+        beside_tiles ? walkers_beside_tiles : walkers_alone, plain_at_once};
     const std::int64_t slots = processors_.count * at_once[static_cast<int>(kind)];
     const std::int64_t items = (tokens * args_.n_kv_heads + length - 1) / length;
     const std::int64_t overhead = kind == ItemKind::tile ? tile_overhead : part_overhead;

@@ -11,13 +11,12 @@
 namespace hydrajob::cuda {
 
 static_assert(few_rows == columns);
-constexpr int walk_stages = 2;   // of column_keys keys and values, of each warp: one is on its way
 constexpr int known_units = 32;  // of a warp at a time: each lane knows one
 
 template <int HEAD_DIM>
 constexpr int stage_elements = 2 * column_keys* shared_stride<HEAD_DIM>;
-template <int HEAD_DIM>
-constexpr int walker_bytes = walk_stages* stage_elements<HEAD_DIM>* static_cast<int>(sizeof(__nv_bfloat16));
+template <int HEAD_DIM, int STAGES>
+constexpr int walker_bytes = STAGES* stage_elements<HEAD_DIM>* static_cast<int>(sizeof(__nv_bfloat16));
 
 // An item and a KV head.
 struct Unit {
@@ -65,7 +64,8 @@ struct Walk {
   std::int64_t walkers = 0;  // warps of the launch
 };
 
-template <int HEAD_DIM>
+// STAGES: of column_keys keys and values, of each warp: all but one on their way.
+template <int HEAD_DIM, int STAGES>
 class Walker {
  public:
   // shared: walker_bytes of this warp's own.
@@ -94,7 +94,7 @@ class Walker {
   __device__ void go() {
     fetching_ = fetched_block_ = 0;
     fetched_ = next_ = of_lane(units_, 0);
-    for (int i = 0; i < walk_stages - 1; ++i) fetch();
+    for (int i = 0; i < STAGES - 1; ++i) fetch();
     load_queries(next_);
     for (int u = 0; u < n_units_; ++u) {
       const Unit unit = next_;
@@ -130,7 +130,7 @@ class Walker {
     const int blocks = unit.blocks();
     for (int b = 0; b < blocks; ++b) {
       fetch();
-      wait_copies<walk_stages - 1>();
+      wait_copies<STAGES - 1>();
       __syncwarp();
       const __nv_bfloat16* k = shared_ + used_ * stage_elements<HEAD_DIM>;
       float scores[4];
@@ -139,7 +139,7 @@ class Walker {
       attention_.gather_values(scores, k + stage_elements<HEAD_DIM> / 2, b * column_keys, limit,
                                args_.scale * 1.44269504f);
       __syncwarp();  // the next fetch overwrites this stage
-      used_ = used_ + 1 == walk_stages ? 0 : used_ + 1;
+      used_ = used_ + 1 == STAGES ? 0 : used_ + 1;
     }
     write(unit);
   }
@@ -160,7 +160,7 @@ class Walker {
       }
     }
     commit_copies();
-    filled_ = filled_ + 1 == walk_stages ? 0 : filled_ + 1;
+    filled_ = filled_ + 1 == STAGES ? 0 : filled_ + 1;
   }
 
   static constexpr int pieces = HEAD_DIM / 8;               // of 16 bytes, of a row
@@ -214,7 +214,7 @@ class Walker {
   const Walk& walk_;
   std::int64_t walker_;
   const WorkArgs& args_;
-  __nv_bfloat16* shared_;  // this warp's walk_stages
+  __nv_bfloat16* shared_;  // this warp's stages
   int group_;
   std::uint64_t policy_ = read_once_policy();
   Unit units_;  // of the warp, one a lane

@@ -7,7 +7,7 @@ import shutil
 import unittest
 from pathlib import Path
 
-from store_fixture import StoreTest, attention_run, generate_run
+from store_fixture import StoreTest, attention_run, generate_run, samples_of
 
 ROOT = Path(__file__).resolve().parents[3]
 _spec = importlib.util.spec_from_file_location("performance_tables", ROOT / "bench" / "tables.py")
@@ -125,6 +125,21 @@ class Tables(StoreTest):
         self.assertIn("| tiny | 128 | 50.00 | 40.00–60.00 | 6 | 0.03000 | 60.0 % | 80.0 % | 40.00 | 0.80 |", made)
         page = self.page(f"prefill {self.folder / 'store.h5'} {self.folder / 'peers.csv'}")
         self.assertIn("the peer has 2 rows of one run", self.run_main(page)[2])
+
+    def test_what_a_sweep_takes_besides_the_phases(self):
+        """The second run began 0.25 s after the first ended; warm-ups are its own work too."""
+        later = generate_run("noshared", 4, 128, 0.45, started_unix_s=1.7e9 + 2.25, finished_unix_s=1.7e9 + 3, wall_s=0.75)
+        first = generate_run("hydragen", 4, 128, 0.45, started_unix_s=1.7e9, finished_unix_s=1.7e9 + 2, wall_s=2.0)
+        samples = [*samples_of(1, "prefill", [0.5], ranks=2), *samples_of(1, "decode_step", [0.25, 0.25], warmup=True),
+                   *samples_of(1, "load", [0.4]), *samples_of(1, "total", [1.0]), *samples_of(0, "prefill", [0.7])]
+        store = self.store([later, first], samples=samples, environments=(ENVIRONMENT,))
+        page = self.page(f"between {store}")
+
+        self.assertEqual(self.run_main(page), (0, "", ""))
+
+        self.assertEqual([line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| tiny")],
+                         ["| tiny | hydragen | 4 | 128 | 10 |  | 2.000 | 1.000 | 400 | 600 |",
+                          "| tiny | noshared | 4 | 128 | 10 | 250 | 0.750 | 0.700 | 0.0 | 50 |"])
 
     def test_attention(self):
         made = self.made("attention", [attention_run("noshared", 4, 128, 16, 4e-4, 0.1),
