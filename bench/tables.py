@@ -201,21 +201,22 @@ def between_table(source):
                "besides ms"]
     runs = sorted(source.where(lambda run: run["param.workload"] == "generate" and run["status"] == "ok"),
                   key=lambda run: run["started_unix_s"])
-    before = [None, *runs[:-1]]
-    rows = [_between_row(source, *pair) for pair in zip(before, runs)]
-    return Table("", columns, rows, left=frozenset(["model", "mode"])), runs
+    return Table("", columns, [_between_row(source, run) for run in runs], left=frozenset(["model", "mode"])), runs
 
 
-def _between_row(source, before, run):
+def _between_row(source, run):
+    every = source.store.runs
+    before = every[(every["group"] == run["group"]) & (every["started_unix_s"] < run["started_unix_s"])]
     samples = source.store.samples
     own = samples[(samples["run"] == run["run"]) & (samples["rank"] == 0)]
     phases = own[own["phase"].isin(["prefill", "decode_step"])]["value"].sum()
-    load = own[own["phase"] == "load"]["value"].sum()
-    since = "" if before is None else numbers.significant(1e3 * (run["started_unix_s"] - before["finished_unix_s"]), digits=2)
+    loading = own[own["phase"] == "load"]["value"].sum()
+    since = numbers.significant(1e3 * (run["started_unix_s"] - before["finished_unix_s"].max()), digits=2)
     place = [run["param.model"], run["param.mode"],
              *(f"{run[f'param.{name}']:.0f}" for name in ("batch", "prefix", "new_tokens"))]
-    return [*place, since, f"{run['wall_s']:.3f}", f"{phases:.3f}", numbers.significant(1e3 * load, digits=2),
-            numbers.significant(1e3 * (run["wall_s"] - phases - load), digits=2)]
+    return [*place, "" if before.empty else since, f"{run['wall_s']:.3f}", f"{phases:.3f}",
+            numbers.significant(1e3 * loading, digits=2),
+            numbers.significant(1e3 * (run["wall_s"] - phases - loading), digits=2)]
 
 
 def attention_table(source):

@@ -9,7 +9,7 @@
 namespace hydrajob::cuda {
 
 constexpr int columns = 8;
-constexpr int column_keys = 16;  // a step
+constexpr int column_keys = 16;  // of a block of keys
 
 // Transposes an 8x8 matrix of 16-bit elements held as an operand of mma is.
 __device__ inline std::uint32_t transpose_matrix(std::uint32_t a) {
@@ -108,7 +108,8 @@ class ColumnAttention {
   }
 
   __device__ void exponentiate(float (&scores)[4], float scale_log2) {
-    // Most blocks have no column whose maximum they exceed: then there is nothing to scale, nor to agree on.
+    // Where no column's maximum is exceeded, as in most blocks of long items, there is nothing to scale, nor
+    // to agree on.
     const bool exceeds =
         fmaxf(scores[0], scores[2]) > maximum_[0] || fmaxf(scores[1], scores[3]) > maximum_[1];
     if (__any_sync(0xffffffffu, exceeds)) raise_maximum(scores, scale_log2);

@@ -49,6 +49,7 @@ struct Shared {
 };
 constexpr int walkers = walkers_beside_tiles;  // warps of a block
 constexpr int walk_stages = 2;
+static_assert(walkers * 32 <= threads);
 constexpr int shared_bytes =
     std::max(static_cast<int>(sizeof(Shared)), walkers* walker_bytes<head_dim, walk_stages>) +
     1024;  // to align the first

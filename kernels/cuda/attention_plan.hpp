@@ -23,10 +23,9 @@ constexpr int tile_rows = 128;
 constexpr int hopper_group_rows = 64;  // of a tile, that a warpgroup of Hopper's kernel multiplies
 constexpr int some_rows = 32;
 constexpr int few_rows = 8;
-// Warps of a block that compute items of the kind few, one after another. Beside tiles items are short and
-// bound by latency, which more warps hide: eleven with two stages each instead of six with four took a fifth
-// off the attention of 1024 sequences with 16 tokens of their own on an H200, and one in fifty off that
-// with 64. The copies of `noshared`, which are long and stand alone, six read a twelfth faster.
+// Warps of a block that compute items of the kind few, one after another. Beside tiles these are often short
+// and bound by latency, which more warps hide, each with fewer stages; long ones alone are read faster by
+// fewer.
 constexpr int walkers_alone = 6, walkers_beside_tiles = 11;
 
 struct WorkList {

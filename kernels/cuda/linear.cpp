@@ -1,7 +1,6 @@
 #include "kernels/cuda/linear.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <limits>
 #include <vector>
@@ -19,15 +18,15 @@ namespace {
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
 // How many proposals are tried, and how often each is launched. Products of few rows are bound by reading the
-// weight, which proposals do at rates up to a quarter apart, and are quick to try. Of many rows the first
-// ones are a few hundredths apart, and a launch takes most of a millisecond, between two runs of a sweep.
+// weight, which proposals do at rates up to a quarter apart, and are quick to try. The first proposals for
+// many rows are a few hundredths apart, and a launch for 4096 rows takes most of a millisecond, which is a
+// pause between two runs of a sweep.
 struct Tries {
   std::int64_t most_rows;
   int proposals;
-  std::size_t launches;
+  int rounds;
 };
-constexpr Tries tries[] = {{127, 16, 8}, {1024, 8, 4}, {std::numeric_limits<std::int64_t>::max(), 3, 2}};
-constexpr int most_proposals = tries[0].proposals;
+constexpr Tries tries[] = {{127, 16, 8}, {1024, 8, 6}, {std::numeric_limits<std::int64_t>::max(), 3, 3}};
 constexpr float tuning_gain = 0.98F;
 
 const Tries& tries_of(std::int64_t rows) {
@@ -146,38 +145,42 @@ class Linear::Product {
         weight_(weight_of(shape)),
         x_(std::get<4>(shape), std::get<1>(shape), std::get<0>(shape)),
         y_(std::get<5>(shape), std::get<2>(shape), std::get<0>(shape)) {
-    std::array<cublasLtMatmulHeuristicResult_t, most_proposals> results{};
+    const int asked = tries_of(rows_).proposals;
+    std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<std::size_t>(asked));
     int found = 0;
     const Preference preference;
     HJ_CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(handle, operation_.get(), weight_->get(), x_.get(),
-                                                   y_.get(), y_.get(), preference.get(),
-                                                   tries_of(rows_).proposals, results.data(), &found));
+                                                   y_.get(), y_.get(), preference.get(), asked,
+                                                   results.data(), &found));
     if (found == 0) {
-      throw RunError(fmt::format("cuBLASLt: no algorithm for {} rows of {} to {}", std::get<0>(shape),
-                                 std::get<1>(shape), std::get<2>(shape)));
+      throw RunError(fmt::format("cuBLASLt: no algorithm for {} rows of {} to {}", rows_, std::get<1>(shape),
+                                 std::get<2>(shape)));
     }
     for (int i = 0; i < found; ++i) proposals_.push_back(results[static_cast<std::size_t>(i)].algo);
   }
 
   void run(const Operands& operands, cudaStream_t stream) const { run(proposals_.front(), operands, stream); }
 
-  // Many launches without a pause, as in a pass: alone, a product may run at a clock that the power limit
-  // does not allow for long.
+  // Launches without a pause, as in a pass, of each proposal in turn: alone, a product may run at a clock
+  // that the power limit does not allow for long, and the first at a higher one than the last.
   void tune(std::span<const PackedWeight* const> weights, const void* x, void* y, cudaStream_t stream) {
     if (proposals_.size() < 2) return;
-    const std::size_t launches = tries_of(rows_).launches;
-    const auto launch = [&](std::size_t proposal, const PackedWeight* weight) {
+    std::size_t launches = 0;
+    const auto launch = [&](std::size_t proposal) {
+      const PackedWeight* weight = weights[launches++ % weights.size()];
       run(proposals_[proposal], {static_cast<const CudaWeight*>(weight)->data(), x, y}, stream);
     };
-    for (std::size_t i = 0; i < proposals_.size(); ++i) launch(i, weights.front());  // loads the kernels
-    std::vector<Mark> marks(proposals_.size() + 1);
+    for (std::size_t i = 0; i < proposals_.size(); ++i) launch(i);  // loads the kernels
+    std::vector<Mark> marks(static_cast<std::size_t>(tries_of(rows_).rounds) * proposals_.size() + 1);
     marks[0].record(stream);
-    for (std::size_t i = 0; i < proposals_.size(); ++i) {
-      for (std::size_t n = 0; n < launches; ++n) launch(i, weights[n % weights.size()]);
+    for (std::size_t i = 0; i + 1 < marks.size(); ++i) {
+      launch(i % proposals_.size());
       marks[i + 1].record(stream);
     }
-    std::vector<float> ms;
-    for (std::size_t i = 0; i < proposals_.size(); ++i) ms.push_back(marks[i].milliseconds_to(marks[i + 1]));
+    std::vector<float> ms(proposals_.size());
+    for (std::size_t i = 0; i + 1 < marks.size(); ++i) {
+      ms[i % ms.size()] += marks[i].milliseconds_to(marks[i + 1]);
+    }
     const auto best = std::min_element(ms.begin(), ms.end());
     // The library's first choice where another is not clearly faster: the same from run to run.
     const std::size_t chosen =

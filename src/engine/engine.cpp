@@ -173,9 +173,10 @@ class Engine::Impl {
     std::unique_ptr<Buffer> history;                            // (new_tokens, sequences) ids drawn
     std::unique_ptr<Forward> forward;
     std::optional<Sampler> sampler;
-    std::unique_ptr<Buffer> expanded;     // (sequences, local vocabulary) f32: first logits, one row each
-    std::unique_ptr<Buffer> logits_rows;  // (sequences) which of the distinct first logits; as `expanded`
-    float* last_logits = nullptr;         // (sequences, local vocabulary) f32 on the device
+    std::unique_ptr<Buffer> expanded;  // (sequences, local vocabulary) f32: first logits, one row each
+    std::unique_ptr<Buffer>
+        logits_rows;               // (sequences) i32: distinct logits row of each; null where `expanded` is
+    float* last_logits = nullptr;  // (sequences, local vocabulary) f32 on the device
     std::unique_ptr<Replay> recorded;  // the decode step; null: not recorded. Goes before what it refers to.
   };
 
@@ -217,10 +218,8 @@ class Engine::Impl {
     if (layout.n_logits_rows != rows) {
       state.expanded =
           device.allocate(static_cast<std::size_t>(rows * model_->vocabulary.count()) * sizeof(float));
-      const std::vector<std::int32_t> from(layout.logits_row.begin(), layout.logits_row.end());
-      state.logits_rows = device.allocate(from.size() * sizeof(std::int32_t));
-      device.copy_to_device(state.logits_rows->data(), from.data(), state.logits_rows->bytes());
-      device.synchronize();  // `from` goes
+      state.logits_rows = device.allocate(layout.logits_row.size() * sizeof(std::int32_t));
+      device.copy_to_device(state.logits_rows->data(), layout.logits_row.data(), state.logits_rows->bytes());
       state.bytes += state.expanded->bytes() + state.logits_rows->bytes();
     }
     state.sampler.emplace(context_, model_->vocabulary, layout.sequence, sampling);

@@ -204,7 +204,8 @@ class CostModel {
     double bytes = rows * (streams + shape_.element * (heads + 3 * shape_.intermediate));
     bytes += std::max(rows, logits_rows) * shape_.hidden * shape_.element;
     bytes += logits_rows * (streams + shape_.vocab * f32);
-    if (first != batch) bytes += batch * shape_.vocab * f32;  // one row a sequence, from shared ones
+    // One row a sequence, from shared ones, and which.
+    if (first != batch) bytes += batch * (shape_.vocab * f32 + sizeof(std::int32_t));
     const auto positions = static_cast<double>(spec_.prefix + spec_.suffix + spec_.new_tokens);
     return bytes + positions * shape_.head_dim * f32;  // rotary tables: cosine and sine
   }

@@ -106,13 +106,15 @@ void check_many_streams(const TreeShape& shape, std::int64_t streams, std::uint6
   expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
 }
 
-// More of them than a GPU's warps are given at first, short ones and long ones.
+// More streams and heads than a GPU's warps know at a time: 132 multiprocessors of 11 warps that know 32
+// each.
 TEST_P(AttentionTree, ManyStreamsAndHeads) {
   std::mt19937_64 random(seed() + 4);
-  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 1100, 3, 40,
+  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 2500, 3, 40,
                      random);
 }
 
+// Several a warp, of several blocks of keys each.
 TEST_P(AttentionTree, ManyLongStreams) {
   std::mt19937_64 random(seed() + 5);
   check_many_streams({.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam()}, 3000, 200, 300,

@@ -127,13 +127,16 @@ class Tables(StoreTest):
         self.assertIn("the peer has 2 rows of one run", self.run_main(page)[2])
 
     def test_what_a_sweep_takes_besides_the_phases(self):
-        """The second run began 0.25 s after the first ended; warm-ups are its own work too."""
-        later = generate_run("noshared", 4, 128, 0.45, started_unix_s=1.7e9 + 2.25, finished_unix_s=1.7e9 + 3, wall_s=0.75)
+        """The last run began 0.25 s after one that failed; warm-ups are its own work too."""
+        later = generate_run("noshared", 4, 128, 0.45, started_unix_s=1.7e9 + 2.75, finished_unix_s=1.7e9 + 4, wall_s=0.75)
+        failed = generate_run("paged", 4, 128, status="failed", reason="why", started_unix_s=1.7e9 + 2,
+                              finished_unix_s=1.7e9 + 2.5)
+        other = generate_run("hydragen", 8, 128, group=1, started_unix_s=1.7e9, finished_unix_s=1.7e9 + 2.75)
         first = generate_run("hydragen", 4, 128, 0.45, started_unix_s=1.7e9, finished_unix_s=1.7e9 + 2, wall_s=2.0)
         samples = [*samples_of(1, "prefill", [0.5], ranks=2), *samples_of(1, "decode_step", [0.25, 0.25], warmup=True),
                    *samples_of(1, "load", [0.4]), *samples_of(1, "total", [1.0]), *samples_of(0, "prefill", [0.7])]
-        store = self.store([later, first], samples=samples, environments=(ENVIRONMENT,))
-        page = self.page(f"between {store}")
+        store = self.store([later, first, failed, other], samples=samples, environments=(ENVIRONMENT,))
+        page = self.page(f"between {store} batch=4")
 
         self.assertEqual(self.run_main(page), (0, "", ""))
 
