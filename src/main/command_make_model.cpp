@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/threads.hpp"
+#include "main/command_arguments.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -32,21 +33,6 @@ po::options_description described() {
   return options;
 }
 
-po::variables_map parse(const std::vector<std::string>& arguments, const po::options_description& visible) {
-  po::options_description all;
-  all.add(visible).add_options()("architecture", po::value<std::string>());
-  po::positional_options_description positional;
-  positional.add("architecture", 1);
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
-  } catch (const po::error& e) {
-    throw UsageError(std::string("make-model: ") + e.what() +
-                     "; hydrajob make-model --help lists the options");
-  }
-  return values;
-}
-
 // A negative one is refused as it is in an experiment: read as unsigned it would be another, without a word.
 template <class T>
 T not_negative(const po::variables_map& values, const char* name) {
@@ -59,7 +45,7 @@ T not_negative(const po::variables_map& values, const char* name) {
 
 ExitCode run_make_model(const std::vector<std::string>& arguments) {
   const po::options_description visible = described();
-  const po::variables_map values = parse(arguments, visible);
+  const po::variables_map values = parse_arguments("make-model", arguments, visible, "architecture");
   if (values.count("help") > 0) {
     std::cout << visible;
     flush_output();

@@ -184,7 +184,7 @@ std::string config_of(const po::variables_map& values) {
   const std::string& config = configs.front();
   std::error_code unreadable;
   if (std::filesystem::exists(config, unreadable)) return config;
-  const auto command = nearest(config, {"make-model", "store", "supervise"});
+  const auto command = nearest(config, {"import", "make-model", "store", "supervise"});
   throw UsageError(fmt::format("{}: {}{}", config, unreadable ? unreadable.message() : "no such file",
                                command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
 }
@@ -235,6 +235,7 @@ std::string help_text() {
   text << "Usage:\n"
           "  [mpirun -np N] hydrajob CONFIG.yaml [options]     do the runs of an experiment that its store "
           "lacks\n"
+          "  hydrajob import DIR -o FILE                       write a model file of a Hugging Face model\n"
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
           "  hydrajob supervise [options] -- COMMAND …         start COMMAND again when it crashes\n"

@@ -1,4 +1,4 @@
-// Where a rank's weights come from: a model file, or a seed.
+// Where weights come from: a model file, a seed, or a checkpoint of another format.
 #pragma once
 
 #include <cstdint>
@@ -87,6 +87,16 @@ std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path,
 // 1 ± 0.1.
 std::unique_ptr<WeightSource> make_random_weights(const Architecture& architecture, std::uint64_t seed,
                                                   int threads);
+
+struct Checkpoint {
+  std::unique_ptr<WeightSource> source;
+  DType dtype = DType::f32;  // that holds its values exactly
+};
+
+// A folder as Hugging Face publishes models: config.json of a LlamaForCausalLM, and its tensors in
+// model.safetensors, or in several files with model.safetensors.index.json. `name`: the architecture's. Throws
+// UsageError that names the file, the key or the tensor, what was found and what was expected.
+Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name);
 
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.
 void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype);

@@ -19,7 +19,7 @@ HEADERS_OF = {
 ALLOWED_IN = {
     "YAML": {"config"}, "HDF5": {"store", "weights"}, "MPI": {"comm"}, "oneDNN": {"kernels"},
     "OpenMP": {"kernels", "weights", "comm"}, "CUDA": {"device", "kernels"}, "NCCL": {"comm"}, "spdlog": {"base"},
-    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store", "sched"},
+    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store", "weights", "sched"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 

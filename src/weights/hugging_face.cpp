@@ -1,0 +1,292 @@
+// The weights of a model as Hugging Face publishes them: config.json, and its tensors in one safetensors file
+// or several with an index.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/bf16.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "weights/convert.hpp"
+#include "weights/hugging_face_config.hpp"
+#include "weights/json_text.hpp"
+#include "weights/safetensors.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob {
+namespace {
+
+namespace fs = std::filesystem;
+using weights::SafetensorsFile;
+using weights::StoredTensor;
+
+constexpr const char* single_name = "model.safetensors";
+constexpr const char* index_name = "model.safetensors.index.json";
+constexpr std::size_t most_named = 4;  // tensors, in a message
+
+// IEEE half precision; every value is exact in f32.
+float from_half(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 0x1fu,
+                      fraction = half & 0x3ffu;
+  if (exponent == 0) {
+    const float value = std::ldexp(static_cast<float>(fraction), -24);
+    return sign != 0 ? -value : value;
+  }
+  const std::uint32_t wide = exponent == 0x1fu ? 0xffu : exponent + 112;  // 127 - 15
+  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most_named); ++i) {
+    text += fmt::format("{}'{}'", i > 0 ? ", " : "", names[i]);
+  }
+  if (names.size() > most_named) text += fmt::format(" and {} more", names.size() - most_named);
+  return text;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+// --- the files ---
+
+// Of the index: which file has which tensor.
+std::vector<fs::path> indexed_files(const fs::path& folder) {
+  const fs::path index = folder / index_name;
+  const nlohmann::json document = weights::parse_json_object(read_file(index), index.string());
+  const auto map = document.find("weight_map");
+  if (map == document.end() || !map->is_object())
+    throw UsageError(index.string() + ": no object 'weight_map'");
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : map->items()) {
+    if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos) {
+      throw UsageError(fmt::format("{}: weight_map.{}: {}: expected a file of this folder", index.string(),
+                                   tensor, file.dump()));
+    }
+    names.insert(file.get<std::string>());
+  }
+  std::vector<fs::path> files;
+  for (const std::string& name : names) files.push_back(folder / name);
+  return files;
+}
+
+[[noreturn]] void refuse_without_safetensors(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("pytorch_model") || !name.ends_with(".bin")) continue;
+    throw UsageError(
+        fmt::format("{}: {} is a pickle, which can run anything when it is read; expected {}: with "
+                    "transformers, load the "
+                    "model and save_pretrained(…, safe_serialization=True)",
+                    folder.string(), name, single_name));
+  }
+  throw UsageError(fmt::format("{}: neither {} nor {}", folder.string(), single_name, index_name));
+}
+
+std::vector<fs::path> weight_files(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / index_name, ignored)) return indexed_files(folder);
+  if (fs::exists(folder / single_name, ignored)) return {folder / single_name};
+  refuse_without_safetensors(folder);
+}
+
+// --- what tensors are called there ---
+
+struct Counterpart {
+  std::string name;
+  bool transposed = false;  // (out, in) there, (in, out) in the model file
+};
+
+Counterpart counterpart_of(const std::string& name) {
+  static const std::map<std::string, std::string> whole{{"embedding", "model.embed_tokens.weight"},
+                                                        {"final_norm", "model.norm.weight"},
+                                                        {"lm_head", "lm_head.weight"}};
+  static const std::map<std::string, std::string> of_layer{
+      {"attention_norm", "input_layernorm"}, {"attention.q", "self_attn.q_proj"},
+      {"attention.k", "self_attn.k_proj"},   {"attention.v", "self_attn.v_proj"},
+      {"attention.o", "self_attn.o_proj"},   {"mlp_norm", "post_attention_layernorm"},
+      {"mlp.gate", "mlp.gate_proj"},         {"mlp.up", "mlp.up_proj"},
+      {"mlp.down", "mlp.down_proj"}};
+  if (const auto found = whole.find(name); found != whole.end()) return {found->second, false};
+  const std::size_t begin = std::string("layers.").size(), end = name.find('.', begin);
+  const std::string part = name.substr(end + 1);
+  return {fmt::format("model.layers.{}.{}.weight", name.substr(begin, end - begin), of_layer.at(part)),
+          part == "attention.o" || part == "mlp.down"};
+}
+
+// Saved by old versions, computed from the configuration; or the embedding again.
+bool may_be_left_out(const std::string& name, const Architecture& architecture) {
+  return name.ends_with(".rotary_emb.inv_freq") || (name == "lm_head.weight" && architecture.tied_embeddings);
+}
+
+// --- the source ---
+
+class HuggingFaceWeights final : public WeightSource {
+ public:
+  HuggingFaceWeights(const fs::path& folder, const std::string& name)
+      : folder_(folder.string()),
+        architecture_(weights::read_hugging_face_config(folder / "config.json", name)) {
+    for (const fs::path& path : weight_files(folder)) open(path);
+    check_tensors();
+  }
+
+  const Architecture& architecture() const override { return architecture_; }
+  std::string digest() const override { return "hugging-face:" + folder_; }
+
+  // Of the embedding; other tensors may have others.
+  const std::string& dtype() const { return at("model.embed_tokens.weight").tensor->dtype; }
+
+  void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
+    const Counterpart counterpart = counterpart_of(tensor.name);
+    const Place& place = at(counterpart.name);
+    const std::int64_t elements = rows.count() * tensor.cols;
+    stored_.resize(static_cast<std::size_t>(elements) * element_bytes(*place.tensor));
+    if (counterpart.transposed) {
+      read_transposed(counterpart.name, place, tensor, rows);
+    } else {
+      const std::size_t row = static_cast<std::size_t>(tensor.cols) * element_bytes(*place.tensor);
+      place.file->read(place.tensor->offset + static_cast<std::size_t>(rows.begin) * row, stored_.size(),
+                       stored_.data());
+    }
+    convert_stored(place.tensor->dtype, target, dtype, elements);
+  }
+
+ private:
+  struct Place {
+    const SafetensorsFile* file = nullptr;
+    const StoredTensor* tensor = nullptr;
+  };
+
+  static std::size_t element_bytes(const StoredTensor& tensor) { return tensor.dtype == "F32" ? 4 : 2; }
+
+  void open(const fs::path& path) {
+    files_.push_back(std::make_unique<SafetensorsFile>(path));
+    for (const auto& [name, tensor] : files_.back()->tensors()) {
+      const auto [other, added] = places_.emplace(name, Place{files_.back().get(), &tensor});
+      if (!added) {
+        throw UsageError(
+            fmt::format("{}: tensor '{}' is in {} too", path.string(), name, other->second.file->path()));
+      }
+    }
+  }
+
+  const Place& at(const std::string& name) const { return places_.at(name); }
+
+  void check_tensors() const {
+    std::set<std::string> known;
+    std::vector<std::string> missing, unknown;
+    for (const TensorInfo& tensor : tensors_of(architecture_)) {
+      const Counterpart counterpart = counterpart_of(tensor.name);
+      known.insert(counterpart.name);
+      const auto found = places_.find(counterpart.name);
+      if (found == places_.end()) {
+        missing.push_back(counterpart.name);
+      } else {
+        check_tensor(counterpart, tensor, found->second);
+      }
+    }
+    for (const auto& [name, place] : places_) {
+      if (known.count(name) == 0 && !may_be_left_out(name, architecture_)) unknown.push_back(name);
+    }
+    if (!missing.empty()) throw UsageError(fmt::format("{}: no tensor {}", folder_, listed(missing)));
+    if (!unknown.empty()) {
+      throw UsageError(
+          fmt::format("{}: config.json describes a model without tensor {}", folder_, listed(unknown)));
+    }
+  }
+
+  static void check_tensor(const Counterpart& counterpart, const TensorInfo& tensor, const Place& place) {
+    const bool vector = tensor.name.ends_with("norm");
+    const std::vector<std::int64_t> expected = vector ? std::vector{tensor.cols}
+                                               : counterpart.transposed
+                                                   ? std::vector{tensor.cols, tensor.rows}
+                                                   : std::vector{tensor.rows, tensor.cols};
+    const std::string where = fmt::format("{}: tensor '{}'", place.file->path(), counterpart.name);
+    if (place.tensor->shape != expected) {
+      throw UsageError(fmt::format("{} has shape {}, config.json says {}", where,
+                                   shape_text(place.tensor->shape), shape_text(expected)));
+    }
+    const std::string& dtype = place.tensor->dtype;
+    if (dtype != "BF16" && dtype != "F16" && dtype != "F32") {
+      throw UsageError(fmt::format("{} is of dtype {}, expected BF16, F16 or F32", where, dtype));
+    }
+  }
+
+  // Rows are columns there. A tensor is read whole, once: it is asked for in pieces.
+  void read_transposed(const std::string& name, const Place& place, const TensorInfo& tensor, RowRange rows) {
+    if (whole_name_ != name) {
+      whole_.resize(place.tensor->bytes);
+      place.file->read(place.tensor->offset, whole_.size(), whole_.data());
+      whole_name_ = name;
+    }
+    if (element_bytes(*place.tensor) == 4) {
+      transpose<std::uint32_t>(tensor, rows);
+    } else {
+      transpose<std::uint16_t>(tensor, rows);
+    }
+  }
+
+  // Square blocks: lines of both sides stay in the cache.
+  template <class T>
+  void transpose(const TensorInfo& tensor, RowRange rows) {
+    constexpr std::int64_t block = 64;
+    const auto* from = reinterpret_cast<const T*>(whole_.data());
+    auto* to = reinterpret_cast<T*>(stored_.data());
+    for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += block) {
+      for (std::int64_t c0 = 0; c0 < tensor.cols; c0 += block) {
+        const std::int64_t r1 = std::min(r0 + block, rows.end), c1 = std::min(c0 + block, tensor.cols);
+        for (std::int64_t r = r0; r < r1; ++r) {
+          for (std::int64_t c = c0; c < c1; ++c)
+            to[(r - rows.begin) * tensor.cols + c] = from[c * tensor.rows + r];
+        }
+      }
+    }
+  }
+
+  void convert_stored(const std::string& dtype, void* target, DType wanted, std::int64_t n) const {
+    if (dtype != "F16") {
+      convert(stored_.data(), dtype == "F32" ? DType::f32 : DType::bf16, target, wanted, n);
+      return;
+    }
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(stored_.data());
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float value = from_half(halves[i]);
+      if (wanted == DType::f32) {
+        static_cast<float*>(target)[i] = value;
+      } else {
+        static_cast<Bf16*>(target)[i] = Bf16(value);
+      }
+    }
+  }
+
+  std::string folder_;
+  Architecture architecture_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, Place> places_;
+  std::vector<std::byte> stored_;  // what is being read, in the file's dtype
+  std::vector<std::byte> whole_;   // the last tensor that was asked for transposed
+  std::string whole_name_;
+};
+
+}  // namespace
+
+Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name) {
+  auto source = std::make_unique<HuggingFaceWeights>(folder, name);
+  // A model file holds no f16: f32 is exact for it.
+  const DType dtype = source->dtype() == "BF16" ? DType::bf16 : DType::f32;
+  return {std::move(source), dtype};
+}
+
+}  // namespace hydrajob

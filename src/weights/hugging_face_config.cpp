@@ -1,0 +1,187 @@
+#include "weights/hugging_face_config.hpp"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "weights/json_text.hpp"
+
+namespace hydrajob::weights {
+namespace {
+
+using nlohmann::json;
+
+// An object of the file; null is as good as absent.
+class Fields {
+ public:
+  Fields(const json& object, std::string path, std::string prefix = "")
+      : object_(object), path_(std::move(path)), prefix_(std::move(prefix)) {}
+
+  const json* find(const char* key) const {
+    const auto found = object_.find(key);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+  std::int64_t integer(const char* key, std::optional<std::int64_t> fallback = {},
+                       std::int64_t least = 1) const {
+    const json* value = find(key);
+    if (value == nullptr) return fallback ? *fallback : static_cast<std::int64_t>(missing(key));
+    const bool fits =
+        value->is_number_integer() &&
+        (!value->is_number_unsigned() ||
+         value->get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()));
+    if (!fits || value->get<std::int64_t>() < least)
+      wrong(key, fmt::format("a whole number from {} on", least));
+    return value->get<std::int64_t>();
+  }
+
+  double positive(const char* key, std::optional<double> fallback = {}) const {
+    const json* value = find(key);
+    if (value == nullptr) return fallback ? *fallback : static_cast<double>(missing(key));
+    if (!value->is_number() || !(value->get<double>() > 0) || !std::isfinite(value->get<double>())) {
+      wrong(key, "a number above 0");
+    }
+    return value->get<double>();
+  }
+
+  std::string text(const char* key, const std::string& fallback) const {
+    const json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_string()) wrong(key, "text");
+    return value->get<std::string>();
+  }
+
+  bool boolean(const char* key, bool fallback) const {
+    const json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_boolean()) wrong(key, "true or false");
+    return value->get<bool>();
+  }
+
+  [[noreturn]] void wrong(const char* key, const std::string& expected) const {
+    throw UsageError(
+        fmt::format("{}: {}{}: {}: expected {}", path_, prefix_, key, object_.at(key).dump(), expected));
+  }
+
+  const std::string& path() const { return path_; }
+
+ private:
+  [[noreturn]] std::int64_t missing(const char* key) const {
+    throw UsageError(fmt::format("{}: '{}{}' is missing", path_, prefix_, key));
+  }
+
+  const json& object_;
+  std::string path_, prefix_;
+};
+
+// What the engine computes. Other classes have the same tensors and mean something else by them.
+void check_kind(const Fields& fields) {
+  const json* classes = fields.find("architectures");
+  const bool llama = classes != nullptr && *classes == json::array({"LlamaForCausalLM"});
+  if (classes != nullptr && !llama) fields.wrong("architectures", R"(["LlamaForCausalLM"])");
+  if (classes == nullptr && fields.text("model_type", "") != "llama") {
+    throw UsageError(fields.path() + ": neither 'architectures' nor 'model_type' says that it is a Llama");
+  }
+  if (fields.text("hidden_act", "silu") != "silu") fields.wrong("hidden_act", "\"silu\"");
+  for (const char* bias : {"attention_bias", "mlp_bias"}) {
+    if (fields.boolean(bias, false)) fields.wrong(bias, "false: the engine adds no biases");
+  }
+}
+
+// `rope_type` since transformers 4.43, `type` before.
+RopeScaling read_scaling(const Fields& fields) {
+  RopeScaling scaling;
+  const char* key = fields.find("rope_type") != nullptr ? "rope_type" : "type";
+  const std::string kind = fields.text(key, "default");
+  if (kind == "linear") {
+    scaling.kind = RopeScaling::Kind::linear;
+    scaling.factor = fields.positive("factor");
+  } else if (kind == "llama3") {
+    scaling.kind = RopeScaling::Kind::llama3;
+    scaling.factor = fields.positive("factor");
+    scaling.low_frequency_factor = fields.positive("low_freq_factor");
+    scaling.high_frequency_factor = fields.positive("high_freq_factor");
+    scaling.original_max_positions = fields.integer("original_max_position_embeddings");
+  } else if (kind != "default") {
+    fields.wrong(key, "\"default\", \"linear\" or \"llama3\"");
+  }
+  return scaling;
+}
+
+// Since transformers 5 all of RoPE stands in `rope_parameters`.
+void read_rope(const Fields& fields, Architecture& a) {
+  a.rope_theta = fields.positive("rope_theta", 10000.0);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const json* object = fields.find(key);
+    if (object == nullptr) continue;
+    if (!object->is_object()) fields.wrong(key, "an object");
+    const Fields rope(*object, fields.path(), std::string(key) + ".");
+    a.rope_theta = rope.positive("rope_theta", a.rope_theta);
+    a.rope_scaling = read_scaling(rope);
+  }
+}
+
+// Some models have several ends; the first is the one that ends a text.
+std::int32_t token_id(const Fields& fields, const char* key, std::int64_t fallback) {
+  const json* value = fields.find(key);
+  if (value == nullptr || !value->is_array())
+    return static_cast<std::int32_t>(fields.integer(key, fallback, 0));
+  if (value->empty() || !value->front().is_number_unsigned() ||
+      value->front().get<std::uint64_t>() >
+          static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max())) {
+    fields.wrong(key, "a token id, or a list of them");
+  }
+  return value->front().get<std::int32_t>();
+}
+
+void check_shape(const Fields& fields, const Architecture& a) {
+  if (a.n_heads % a.n_kv_heads != 0) {
+    fields.wrong("num_key_value_heads", fmt::format("a divisor of num_attention_heads {}", a.n_heads));
+  }
+  if (a.head_dim % 2 != 0) {
+    throw UsageError(
+        fmt::format("{}: heads of {} dimensions: rotary embeddings need pairs", fields.path(), a.head_dim));
+  }
+  for (const auto& [key, id] : {std::pair("bos_token_id", a.bos_id), std::pair("eos_token_id", a.eos_id)}) {
+    if (id >= a.vocab) {
+      throw UsageError(
+          fmt::format("{}: {} {}: expected below vocab_size {}", fields.path(), key, id, a.vocab));
+    }
+  }
+}
+
+}  // namespace
+
+Architecture read_hugging_face_config(const std::filesystem::path& path, const std::string& name) {
+  const json document = parse_json_object(read_file(path), path.string());
+  const Fields fields(document, path.string());
+  check_kind(fields);
+  Architecture a;
+  a.name = name;
+  a.n_layers = fields.integer("num_hidden_layers");
+  a.hidden = fields.integer("hidden_size");
+  a.n_heads = fields.integer("num_attention_heads");
+  a.n_kv_heads = fields.integer("num_key_value_heads", a.n_heads);
+  if (fields.find("head_dim") == nullptr && a.hidden % a.n_heads != 0) {
+    fields.wrong("hidden_size",
+                 fmt::format("a multiple of num_attention_heads {}, or 'head_dim'", a.n_heads));
+  }
+  a.head_dim = fields.integer("head_dim", a.hidden / a.n_heads);
+  a.intermediate = fields.integer("intermediate_size");
+  a.vocab = fields.integer("vocab_size");
+  a.max_positions = fields.integer("max_position_embeddings");
+  a.rms_eps = fields.positive("rms_norm_eps", 1e-6);
+  a.tied_embeddings = fields.boolean("tie_word_embeddings", false);
+  a.bos_id = token_id(fields, "bos_token_id", 1);
+  a.eos_id = token_id(fields, "eos_token_id", 2);
+  read_rope(fields, a);
+  check_shape(fields, a);
+  return a;
+}
+
+}  // namespace hydrajob::weights
