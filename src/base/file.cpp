@@ -33,6 +33,9 @@ void sync_path(const std::filesystem::path& path, int flags) {
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
+  if (const std::string kind = other_than_file(path); kind == "a folder") {
+    throw UsageError(path.string() + ": is a folder, expected a file");
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) throw UsageError(path.string() + ": cannot be read: " + std::strerror(errno));
   std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};

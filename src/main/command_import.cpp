@@ -1,8 +1,11 @@
 #include "main/command_import.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
@@ -32,6 +35,15 @@ po::options_description described() {
   return options;
 }
 
+// Results and messages hold it in one line.
+std::string checked_name(const std::string& name) {
+  const bool in_one_line =
+      std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c) != 0; });
+  if (name.empty() || !in_one_line)
+    throw UsageError("import: --name: expected a name without control characters");
+  return name;
+}
+
 // Without what a trailing slash or "." leaves open.
 std::string name_of_folder(const std::filesystem::path& folder) {
   const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
@@ -53,8 +65,9 @@ ExitCode run_import(const std::vector<std::string>& arguments) {
   if (values.count("output") == 0) throw UsageError("import: -o MODEL.h5 is missing");
   const std::filesystem::path folder = values["folder"].as<std::string>();
   const std::filesystem::path output = values["output"].as<std::string>();
+  if (folder.empty() || output.empty()) throw UsageError("import: DIR and MODEL.h5 must not be empty");
   const std::string name =
-      values.count("name") > 0 ? values["name"].as<std::string>() : name_of_folder(folder);
+      checked_name(values.count("name") > 0 ? values["name"].as<std::string>() : name_of_folder(folder));
   const Checkpoint checkpoint = open_hugging_face(folder, name);
   const DType dtype =
       values.count("dtype") > 0 ? parse_dtype(values["dtype"].as<std::string>()) : checkpoint.dtype;
@@ -62,7 +75,8 @@ ExitCode run_import(const std::vector<std::string>& arguments) {
   const auto begin = std::chrono::steady_clock::now();
   write_model_file(output, *checkpoint.source, dtype);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  const auto bytes = static_cast<double>(std::filesystem::file_size(output));
+  std::error_code ignored;
+  const auto bytes = static_cast<double>(std::filesystem::file_size(output, ignored));
   log::info(fmt::format("{}: {} {} from {}, {} in {}", output.string(), name, name_of(dtype), folder.string(),
                         format_bytes(bytes), format_seconds(taken.count())));
   return ExitCode::ok;

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -49,7 +52,7 @@ float from_half(std::uint16_t half) {
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < std::min(names.size(), most_named); ++i) {
-    text += fmt::format("{}'{}'", i > 0 ? ", " : "", names[i]);
+    text += fmt::format("{}'{}'", i > 0 ? ", " : "", weights::printable(names[i]));
   }
   if (names.size() > most_named) text += fmt::format(" and {} more", names.size() - most_named);
   return text;
@@ -61,23 +64,22 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 // --- the files ---
 
-// Of the index: which file has which tensor.
-std::vector<fs::path> indexed_files(const fs::path& folder) {
-  const fs::path index = folder / index_name;
+using WeightMap = std::map<std::string, std::string>;  // which file has which tensor
+
+WeightMap read_index(const fs::path& index) {
   const nlohmann::json document = weights::parse_json_object(read_file(index), index.string());
   const auto map = document.find("weight_map");
-  if (map == document.end() || !map->is_object())
+  if (map == document.end() || !map->is_object()) {
     throw UsageError(index.string() + ": no object 'weight_map'");
-  std::set<std::string> names;
+  }
+  WeightMap files;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos) {
       throw UsageError(fmt::format("{}: weight_map.{}: {}: expected a file of this folder", index.string(),
-                                   tensor, file.dump()));
+                                   weights::printable(tensor), weights::printable(file.dump())));
     }
-    names.insert(file.get<std::string>());
+    files.emplace(tensor, file.get<std::string>());
   }
-  std::vector<fs::path> files;
-  for (const std::string& name : names) files.push_back(folder / name);
   return files;
 }
 
@@ -86,20 +88,12 @@ std::vector<fs::path> indexed_files(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with("pytorch_model") || !name.ends_with(".bin")) continue;
-    throw UsageError(
-        fmt::format("{}: {} is a pickle, which can run anything when it is read; expected {}: with "
-                    "transformers, load the "
-                    "model and save_pretrained(…, safe_serialization=True)",
-                    folder.string(), name, single_name));
+    throw UsageError(fmt::format(
+        "{}: {} is a pickle, which can run anything when it is read; expected {}: with transformers, "
+        "load the model and save_pretrained(…, safe_serialization=True)",
+        folder.string(), name, single_name));
   }
   throw UsageError(fmt::format("{}: neither {} nor {}", folder.string(), single_name, index_name));
-}
-
-std::vector<fs::path> weight_files(const fs::path& folder) {
-  std::error_code ignored;
-  if (fs::exists(folder / index_name, ignored)) return indexed_files(folder);
-  if (fs::exists(folder / single_name, ignored)) return {folder / single_name};
-  refuse_without_safetensors(folder);
 }
 
 // --- what tensors are called there ---
@@ -126,8 +120,8 @@ Counterpart counterpart_of(const std::string& name) {
           part == "attention.o" || part == "mlp.down"};
 }
 
-// Saved by old versions, computed from the configuration; or the embedding again.
-bool may_be_left_out(const std::string& name, const Architecture& architecture) {
+// Tensors that old versions saved though the configuration says them; and the embedding once more.
+bool may_be_passed_over(const std::string& name, const Architecture& architecture) {
   return name.ends_with(".rotary_emb.inv_freq") || (name == "lm_head.weight" && architecture.tied_embeddings);
 }
 
@@ -138,15 +132,20 @@ class HuggingFaceWeights final : public WeightSource {
   HuggingFaceWeights(const fs::path& folder, const std::string& name)
       : folder_(folder.string()),
         architecture_(weights::read_hugging_face_config(folder / "config.json", name)) {
-    for (const fs::path& path : weight_files(folder)) open(path);
+    open_all(folder);
     check_tensors();
   }
 
   const Architecture& architecture() const override { return architecture_; }
   std::string digest() const override { return "hugging-face:" + folder_; }
 
-  // Of the embedding; other tensors may have others.
-  const std::string& dtype() const { return at("model.embed_tokens.weight").tensor->dtype; }
+  // Of every tensor. A model file holds no f16: f32 is exact for it.
+  DType dtype() const {
+    for (const TensorInfo& tensor : tensors_of(architecture_)) {
+      if (at(counterpart_of(tensor.name).name).tensor->dtype != "BF16") return DType::f32;
+    }
+    return DType::bf16;
+  }
 
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
     const Counterpart counterpart = counterpart_of(tensor.name);
@@ -171,13 +170,31 @@ class HuggingFaceWeights final : public WeightSource {
 
   static std::size_t element_bytes(const StoredTensor& tensor) { return tensor.dtype == "F32" ? 4 : 2; }
 
+  // One file before several, as transformers looks for them.
+  void open_all(const fs::path& folder) {
+    std::error_code ignored;
+    if (fs::exists(folder / single_name, ignored)) return open(folder / single_name);
+    if (!fs::exists(folder / index_name, ignored)) refuse_without_safetensors(folder);
+    const WeightMap map = read_index(folder / index_name);
+    std::set<std::string> names;
+    for (const auto& [tensor, file] : map) names.insert(file);
+    for (const std::string& name : names) open(folder / name);
+    for (const auto& [tensor, file] : map) {
+      const auto found = places_.find(tensor);
+      if (found == places_.end() || found->second.file->path() != (folder / file).string()) {
+        throw UsageError(fmt::format("{}: tensor '{}' is not in {}, where {} says", folder_,
+                                     weights::printable(tensor), file, index_name));
+      }
+    }
+  }
+
   void open(const fs::path& path) {
     files_.push_back(std::make_unique<SafetensorsFile>(path));
     for (const auto& [name, tensor] : files_.back()->tensors()) {
       const auto [other, added] = places_.emplace(name, Place{files_.back().get(), &tensor});
       if (!added) {
-        throw UsageError(
-            fmt::format("{}: tensor '{}' is in {} too", path.string(), name, other->second.file->path()));
+        throw UsageError(fmt::format("{}: tensor '{}' is in {} too", path.string(), weights::printable(name),
+                                     other->second.file->path()));
       }
     }
   }
@@ -185,6 +202,11 @@ class HuggingFaceWeights final : public WeightSource {
   const Place& at(const std::string& name) const { return places_.at(name); }
 
   void check_tensors() const {
+    // Before so many are listed.
+    if (architecture_.n_layers > static_cast<std::int64_t>(places_.size())) {
+      throw UsageError(fmt::format("{}: {} tensors, config.json says {} layers", folder_, places_.size(),
+                                   architecture_.n_layers));
+    }
     std::set<std::string> known;
     std::vector<std::string> missing, unknown;
     for (const TensorInfo& tensor : tensors_of(architecture_)) {
@@ -198,9 +220,10 @@ class HuggingFaceWeights final : public WeightSource {
       }
     }
     for (const auto& [name, place] : places_) {
-      if (known.count(name) == 0 && !may_be_left_out(name, architecture_)) unknown.push_back(name);
+      if (known.count(name) == 0 && !may_be_passed_over(name, architecture_)) unknown.push_back(name);
     }
-    if (!missing.empty()) throw UsageError(fmt::format("{}: no tensor {}", folder_, listed(missing)));
+    if (!missing.empty())
+      throw UsageError(fmt::format("{}: no tensor {}, which config.json asks for", folder_, listed(missing)));
     if (!unknown.empty()) {
       throw UsageError(
           fmt::format("{}: config.json describes a model without tensor {}", folder_, listed(unknown)));
@@ -227,6 +250,8 @@ class HuggingFaceWeights final : public WeightSource {
   // Rows are columns there. A tensor is read whole, once: it is asked for in pieces.
   void read_transposed(const std::string& name, const Place& place, const TensorInfo& tensor, RowRange rows) {
     if (whole_name_ != name) {
+      whole_name_.clear();
+      whole_ = {};  // before the next one: two at once are not needed
       whole_.resize(place.tensor->bytes);
       place.file->read(place.tensor->offset, whole_.size(), whole_.data());
       whole_name_ = name;
@@ -284,8 +309,7 @@ class HuggingFaceWeights final : public WeightSource {
 
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name) {
   auto source = std::make_unique<HuggingFaceWeights>(folder, name);
-  // A model file holds no f16: f32 is exact for it.
-  const DType dtype = source->dtype() == "BF16" ? DType::bf16 : DType::f32;
+  const DType dtype = source->dtype();
   return {std::move(source), dtype};
 }
 

@@ -1,6 +1,8 @@
 #include "weights/hugging_face_config.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 
@@ -15,6 +17,15 @@ namespace hydrajob::weights {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
+
+bool is_whole(const json& value, std::int64_t least) {
+  if (!value.is_number_integer()) return false;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(largest))
+    return false;
+  return value.get<std::int64_t>() >= least;
+}
 
 // An object of the file; null is as good as absent.
 class Fields {
@@ -31,12 +42,7 @@ class Fields {
                        std::int64_t least = 1) const {
     const json* value = find(key);
     if (value == nullptr) return fallback ? *fallback : static_cast<std::int64_t>(missing(key));
-    const bool fits =
-        value->is_number_integer() &&
-        (!value->is_number_unsigned() ||
-         value->get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()));
-    if (!fits || value->get<std::int64_t>() < least)
-      wrong(key, fmt::format("a whole number from {} on", least));
+    if (!is_whole(*value, least)) wrong(key, fmt::format("a whole number from {} to {}", least, largest));
     return value->get<std::int64_t>();
   }
 
@@ -64,8 +70,8 @@ class Fields {
   }
 
   [[noreturn]] void wrong(const char* key, const std::string& expected) const {
-    throw UsageError(
-        fmt::format("{}: {}{}: {}: expected {}", path_, prefix_, key, object_.at(key).dump(), expected));
+    throw UsageError(fmt::format("{}: {}{}: {}: expected {}", path_, prefix_, key,
+                                 printable(object_.at(key).dump()), expected));
   }
 
   const std::string& path() const { return path_; }
@@ -97,7 +103,7 @@ void check_kind(const Fields& fields) {
 RopeScaling read_scaling(const Fields& fields) {
   RopeScaling scaling;
   const char* key = fields.find("rope_type") != nullptr ? "rope_type" : "type";
-  const std::string kind = fields.text(key, "default");
+  const std::string kind = fields.text(key, fields.find("factor") != nullptr ? "" : "default");
   if (kind == "linear") {
     scaling.kind = RopeScaling::Kind::linear;
     scaling.factor = fields.positive("factor");
@@ -107,23 +113,37 @@ RopeScaling read_scaling(const Fields& fields) {
     scaling.low_frequency_factor = fields.positive("low_freq_factor");
     scaling.high_frequency_factor = fields.positive("high_freq_factor");
     scaling.original_max_positions = fields.integer("original_max_position_embeddings");
+    if (scaling.low_frequency_factor >= scaling.high_frequency_factor) {
+      fields.wrong("low_freq_factor", "less than high_freq_factor");
+    }
+  } else if (kind.empty()) {
+    fields.wrong("factor", "a 'rope_type' beside it");
   } else if (kind != "default") {
     fields.wrong(key, "\"default\", \"linear\" or \"llama3\"");
   }
   return scaling;
 }
 
+void check_whole_heads_rotate(const Fields& fields) {
+  if (fields.positive("partial_rotary_factor", 1.0) != 1.0) fields.wrong("partial_rotary_factor", "1");
+}
+
 // Since transformers 5 all of RoPE stands in `rope_parameters`.
 void read_rope(const Fields& fields, Architecture& a) {
+  check_whole_heads_rotate(fields);
   a.rope_theta = fields.positive("rope_theta", 10000.0);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const json* object = fields.find(key);
-    if (object == nullptr) continue;
-    if (!object->is_object()) fields.wrong(key, "an object");
-    const Fields rope(*object, fields.path(), std::string(key) + ".");
-    a.rope_theta = rope.positive("rope_theta", a.rope_theta);
-    a.rope_scaling = read_scaling(rope);
+  const bool has_scaling = fields.find("rope_scaling") != nullptr;
+  if (has_scaling && fields.find("rope_parameters") != nullptr) {
+    fields.wrong("rope_parameters", "not both it and 'rope_scaling'");
   }
+  const char* key = has_scaling ? "rope_scaling" : "rope_parameters";
+  const json* object = fields.find(key);
+  if (object == nullptr) return;
+  if (!object->is_object()) fields.wrong(key, "an object");
+  const Fields rope(*object, fields.path(), std::string(key) + ".");
+  check_whole_heads_rotate(rope);
+  a.rope_theta = rope.positive("rope_theta", a.rope_theta);
+  a.rope_scaling = read_scaling(rope);
 }
 
 // Some models have several ends; the first is the one that ends a text.
@@ -131,9 +151,8 @@ std::int32_t token_id(const Fields& fields, const char* key, std::int64_t fallba
   const json* value = fields.find(key);
   if (value == nullptr || !value->is_array())
     return static_cast<std::int32_t>(fields.integer(key, fallback, 0));
-  if (value->empty() || !value->front().is_number_unsigned() ||
-      value->front().get<std::uint64_t>() >
-          static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max())) {
+  const auto is_id = [](const json& id) { return is_whole(id, 0); };
+  if (value->empty() || !std::all_of(value->begin(), value->end(), is_id)) {
     fields.wrong(key, "a token id, or a list of them");
   }
   return value->front().get<std::int32_t>();

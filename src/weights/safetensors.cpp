@@ -4,14 +4,15 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "weights/json_text.hpp"
 
 namespace hydrajob::weights {
@@ -26,7 +27,7 @@ const std::map<std::string, std::uint64_t> element_bytes{
     {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2},
     {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4},     {"F64", 8},     {"I64", 8}, {"U64", 8}};
 
-// Throws a text that says what is wrong with this tensor.
+// Thrown: what is wrong with the tensor that is being read.
 struct WrongTensor {
   std::string what;
 };
@@ -34,20 +35,23 @@ struct WrongTensor {
 const json& member(const json& tensor, const char* name, json::value_t type, const char* expected) {
   const auto found = tensor.find(name);
   if (found == tensor.end()) throw WrongTensor{fmt::format("no '{}'", name)};
-  if (found->type() != type) throw WrongTensor{fmt::format("'{}' is no {}", name, expected)};
+  if (found->type() != type)
+    throw WrongTensor{fmt::format("'{}' is {}, expected a {}", name, printable(found->dump()), expected)};
   return *found;
 }
 
 std::uint64_t whole(const json& value, const char* name) {
   if (!value.is_number_unsigned()) {
-    throw WrongTensor{fmt::format("'{}' holds {}, expected whole numbers of 0 or more", name, value.dump())};
+    throw WrongTensor{
+        fmt::format("'{}' holds {}, expected whole numbers of 0 or more", name, printable(value.dump()))};
   }
   return value.get<std::uint64_t>();
 }
 
 std::uint64_t bytes_of(const StoredTensor& tensor) {
   const auto element = element_bytes.find(tensor.dtype);
-  if (element == element_bytes.end()) throw WrongTensor{fmt::format("unknown dtype '{}'", tensor.dtype)};
+  if (element == element_bytes.end())
+    throw WrongTensor{fmt::format("unknown dtype '{}'", printable(tensor.dtype))};
   std::uint64_t bytes = element->second;
   for (const std::int64_t n : tensor.shape) {
     if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes)) {
@@ -74,17 +78,19 @@ StoredTensor read_tensor(const json& value) {
     throw WrongTensor{fmt::format("'data_offsets' end at {} before they begin at {}", end, begin)};
   tensor.offset = begin;
   tensor.bytes = end - begin;
-  if (tensor.bytes != bytes_of(tensor)) {
+  if (const std::uint64_t expected = bytes_of(tensor); tensor.bytes != expected) {
     throw WrongTensor{
-        fmt::format("{} bytes are set aside, its shape and dtype take {}", tensor.bytes, bytes_of(tensor))};
+        fmt::format("{} bytes are set aside, its shape and dtype take {}", tensor.bytes, expected)};
   }
   return tensor;
 }
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
-    : path_(path.string()), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
+  // Before it is opened: that would wait for a pipe's other end.
+  if (const std::string kind = other_than_file(path); !kind.empty()) fail("is " + kind + ", expected a file");
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) fail(std::strerror(errno));
   try {
     read_header();
@@ -115,7 +121,6 @@ void SafetensorsFile::read(std::uint64_t offset, std::size_t bytes, void* target
 void SafetensorsFile::read_header() {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) fail(std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) fail("no file");
   const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
   if (file_bytes < length_bytes) fail(fmt::format("{} bytes long: no safetensors file", file_bytes));
   unsigned char length[length_bytes];
@@ -139,7 +144,7 @@ void SafetensorsFile::read_header() {
         throw WrongTensor{"beyond any file"};
       tensors_.emplace(name, std::move(tensor));
     } catch (const WrongTensor& wrong) {
-      fail(fmt::format("tensor '{}': {}", name, wrong.what));
+      fail(fmt::format("tensor '{}': {}", printable(name), wrong.what));
     }
   }
   check_places(data_begin, file_bytes);
@@ -158,15 +163,16 @@ void SafetensorsFile::check_places(std::uint64_t data_begin, std::uint64_t file_
     if (tensor.offset != end) {
       fail(fmt::format(
           "tensor '{}' begins at byte {} of the file, expected {}: tensors overlap or leave a gap",
-          entry->first, tensor.offset, end));
+          printable(entry->first), tensor.offset, end));
     }
     if (tensor.bytes > file_bytes - end) {
-      fail(fmt::format("truncated at {} bytes: tensor '{}' ends at {}", file_bytes, entry->first,
+      fail(fmt::format("truncated at {} bytes: tensor '{}' ends at {}", file_bytes, printable(entry->first),
                        end + tensor.bytes));
     }
     end += tensor.bytes;
   }
-  if (end != file_bytes) fail(fmt::format("{} bytes long, its tensors end at {}", file_bytes, end));
+  if (end != file_bytes)
+    fail(fmt::format("{} bytes long, expected {}, where its last tensor ends", file_bytes, end));
 }
 
 }  // namespace hydrajob::weights
