@@ -37,8 +37,14 @@ std::filesystem::path Models::path_of(const std::string& model, const Place& pla
   }
   std::filesystem::path path = folder_ / (model + ".yaml");
   if (!std::filesystem::exists(path)) {
-    fail_at(place, fmt::format("{} ({} does not exist)", unknown_name("model", model, models_in(folder_)),
-                               path.string()));
+    const std::vector<std::string> known = models_in(folder_);
+    const std::string unknown = known.empty()
+                                    ? fmt::format(
+                                          "unknown model '{}': expected a file beside this one, or a path, "
+                                          "such as configs/models/tiny.yaml",
+                                          model)
+                                    : unknown_name("model", model, known);
+    fail_at(place, fmt::format("{} ({} does not exist)", unknown, path.string()));
   }
   return path;
 }

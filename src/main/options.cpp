@@ -127,6 +127,10 @@ Given parse(const Strings& arguments) {
               given.values);
   } catch (const po::unknown_option& e) {
     refuse_unknown(e.get_option_name(), option_names(visible));
+  } catch (const po::invalid_option_value& e) {
+    const std::string option = e.get_option_name();  // "--threads"
+    const auto* known = all.find_nothrow(option.substr(option.find_first_not_of('-')), false);
+    throw UsageError(fmt::format("{}{}", e.what(), known ? ": expected " + expected_by(*known) : ""));
   } catch (const po::error& e) {
     throw UsageError(e.what());
   }
@@ -220,6 +224,9 @@ RunOptions parse_run_options(const Strings& arguments) {
   options.verbose = values["verbose"].as<bool>();
   if (values.count("log-dir") > 0) options.log_dir = values["log-dir"].as<std::string>();
   options.sweep.store = value_or<std::string>(values, "store", {});
+  if (values.count("store") > 0 && options.sweep.store.empty()) {
+    throw UsageError(given.name_of("store") + ": empty, expected the path of a store");
+  }
   options.sweep.only = conditions_of(given, "only");
   options.sweep.exclude = conditions_of(given, "exclude");
   options.sweep.threads = threads_of(given);

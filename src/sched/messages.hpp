@@ -17,6 +17,7 @@ struct Tag {
   static constexpr int relay = 4;       // leader to the other ranks of its group: RunOrder
   static constexpr int last_words = 5;  // rank that must end the job, to dispatcher: LastWords
   static constexpr int heard = 6;       // dispatcher to that rank: they are in the journal
+  static constexpr int store_open = 7;  // rank 0 to every rank: it has the store, or cannot have it
 };
 
 // Form groups of this degree, or leave with this exit code.

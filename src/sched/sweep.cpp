@@ -14,8 +14,10 @@
 #include "base/units.hpp"
 #include "comm/threads.hpp"
 #include "sched/agree.hpp"
+#include "sched/backoff.hpp"
 #include "sched/dispatcher.hpp"
 #include "sched/ledger.hpp"
+#include "sched/messages.hpp"
 #include "sched/peers.hpp"
 #include "sched/progress.hpp"
 #include "sched/provenance.hpp"
@@ -140,6 +142,26 @@ class Head {
   std::thread thread_;
 };
 
+// Rank 0 may have to wait for another job's lease: the others sleep until it has the store or has failed, so
+// that the job that measures has its cores.
+template <class Open>
+void open_store(Communicator& world, const Open& open) {
+  if (world.rank() != 0) {
+    wait_for_message(world, Tag::store_open);
+    return;
+  }
+  const auto wake_others = [&] {
+    for (int rank = 1; rank < world.size(); ++rank) world.send("", rank, Tag::store_open);
+  };
+  try {
+    open();
+  } catch (...) {
+    wake_others();
+    throw;
+  }
+  wake_others();
+}
+
 // Whatever went wrong while closing the store, ranks leave with one code.
 ExitCode finish(Communicator& world, Head* head, const SweepContext& sweep, int exit_code) {
   agreed(world, [&] {
@@ -199,9 +221,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
                      describe_environment(world, machine, ceilings, options.command_line)};
   const Peers peers(world);
   std::optional<Head> head;
-  agreed(world, [&] {
-    if (world.rank() == 0) head.emplace(world, peers, sweep, options);
-  });
+  agreed(world, [&] { open_store(world, [&] { head.emplace(world, peers, sweep, options); }); });
   if (head) {
     sweep.between_runs = [&head] { head->checkpoint(); };
     head->start();

@@ -39,6 +39,11 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
+def cpu_seconds(process):
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def metric(runs, name, i):
     return runs[name][i] if name in runs else float("nan")
 
@@ -333,17 +338,37 @@ class Sched(unittest.TestCase):
         self.assertEqual(self.output.count("prefx"), 1, self.output)
         self.assertFalse((self.folder / "results.h5").exists())
 
-    def test_waits_for_a_job_that_may_be_gone_and_takes_over(self):
-        if NP != 2:
-            self.skipTest("once is enough, it takes its time")
+    def hold_store_elsewhere(self):
         lease = self.folder / "results.h5.d" / "lease"
         lease.parent.mkdir()
         lease.write_text("elsewhere 1 1\n")
+        return lease
+
+    def test_waits_for_a_job_that_may_be_gone_and_takes_over(self):
+        if NP != 2:
+            self.skipTest("once is enough, it takes its time")
         nearly_a_minute_ago = time.time() - 58
-        os.utime(lease, (nearly_a_minute_ago, nearly_a_minute_ago))
+        os.utime(self.hold_store_elsewhere(), (nearly_a_minute_ago, nearly_a_minute_ago))
         self.expect_code(self.run_probe(), 0)
         self.assertIn("held by process 1 on elsewhere", self.output)
         self.expect_all_ok(self.rows())
+
+    def test_no_rank_takes_a_core_from_the_job_that_has_the_store(self):
+        if NP != 2:
+            self.skipTest("once is enough")
+        self.hold_store_elsewhere()
+        job = self.start_probe()
+        while "held by process 1 on elsewhere" not in (self.folder / "log").read_text():
+            self.assertIsNone(job.poll(), (self.folder / "log").read_text())
+            time.sleep(0.1)
+        ranks = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        self.assertEqual(len(ranks), NP)
+        before = [cpu_seconds(rank) for rank in ranks]
+        time.sleep(2)
+        used = [cpu_seconds(rank) - earlier for rank, earlier in zip(ranks, before)]
+        job.kill()
+        job.wait()
+        self.assertLess(max(used), 0.5, "a rank that spins uses two seconds, or its half of a busy core")
 
     def test_a_store_that_cannot_be_written_is_exit_code_3(self):
         (self.folder / "results.h5.d").write_text("in the way")

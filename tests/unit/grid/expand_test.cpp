@@ -186,6 +186,15 @@ TEST(Models, UnknownOnesHaveANearName) {
       << message;
 }
 
+TEST(Models, WhereThereAreNoneAPathIsExpected) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "alone.yaml";
+  const std::string message =
+      failure([&] { runs_of(parse_experiment("model: tiny\nnew_tokens: 4\nprefix: 3\n", path, {})); });
+  EXPECT_NE(message.find("unknown model 'tiny': expected a file beside this one, or a path, such as"),
+            std::string::npos)
+      << message;
+}
+
 TEST(SplitProblem, SaysWhichNumber) {
   EXPECT_EQ(runs_of(experiment("workload: attention\nn_heads: 8\nn_kv_heads: 2\nhead_dim: 8\nprefix: 8\n"
                                "tensor_parallel: [1, 2, 4, 8]\n"))
