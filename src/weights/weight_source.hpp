@@ -94,8 +94,8 @@ struct Checkpoint {
 };
 
 // A folder as Hugging Face publishes models: config.json of a LlamaForCausalLM, and its tensors in
-// model.safetensors, or in several files with model.safetensors.index.json. `name`: the architecture's. Throws
-// UsageError that names the file, the key or the tensor, what was found and what was expected.
+// model.safetensors, or in several files with model.safetensors.index.json. `name`: the architecture's.
+// Throws UsageError that names the file, the key or the tensor, what was found and what was expected.
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name);
 
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.
