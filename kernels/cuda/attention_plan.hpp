@@ -24,8 +24,7 @@ constexpr int hopper_group_rows = 64;  // of a tile, that a warpgroup of Hopper'
 constexpr int some_rows = 32;
 constexpr int few_rows = 8;
 // Warps of a block that compute items of the kind few, one after another. Beside tiles these are often short
-// and bound by latency, which more warps hide, each with fewer stages; long ones alone are read faster by
-// fewer.
+// and bound by latency, which more warps hide, each with fewer stages.
 constexpr int walkers_alone = 6, walkers_beside_tiles = 11;
 
 struct WorkList {

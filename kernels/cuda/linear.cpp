@@ -18,9 +18,8 @@ namespace {
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
 // How many proposals are tried, and how often each is launched. Products of few rows are bound by reading the
-// weight, which proposals do at rates up to a quarter apart, and are quick to try. The first proposals for
-// many rows are a few hundredths apart, and a launch for 4096 rows takes most of a millisecond, which is a
-// pause between two runs of a sweep.
+// weight, which proposals do at rates up to a quarter apart, and are quick to try. For many rows
+// a launch takes long, and trying is a pause between two runs of a sweep.
 struct Tries {
   std::int64_t most_rows;
   int proposals;

@@ -33,7 +33,8 @@ void sync_path(const std::filesystem::path& path, int flags) {
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
-  if (const std::string kind = other_than_file(path); kind == "a folder") {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
     throw UsageError(path.string() + ": is a folder, expected a file");
   }
   std::ifstream in(path, std::ios::binary);

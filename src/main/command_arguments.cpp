@@ -1,8 +1,11 @@
 #include "main/command_arguments.hpp"
 
+#include <iostream>
+
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 
 namespace hydrajob {
 
@@ -21,6 +24,19 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
     throw UsageError(fmt::format("{0}: {1}; hydrajob {0} --help lists the options", command, e.what()));
   }
   return values;
+}
+
+bool printed_help(const po::variables_map& values, const po::options_description& visible) {
+  if (values.count("help") == 0) return false;
+  std::cout << visible;
+  flush_output();
+  return true;
+}
+
+std::filesystem::path output_of(const std::string& command, const po::variables_map& values) {
+  const std::string output = values.count("output") > 0 ? values["output"].as<std::string>() : "";
+  if (output.empty()) throw UsageError(command + ": -o MODEL.h5 is missing");
+  return output;
 }
 
 }  // namespace hydrajob

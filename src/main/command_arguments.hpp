@@ -1,6 +1,7 @@
-// Arguments of a command that takes options and one name.
+// Arguments of a command that makes a model file of what it is given.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,5 +13,13 @@ namespace hydrajob {
 boost::program_options::variables_map parse_arguments(
     const std::string& command, const std::vector<std::string>& arguments,
     const boost::program_options::options_description& visible, const char* positional);
+
+// Prints the options where --help stands, and says so.
+bool printed_help(const boost::program_options::variables_map& values,
+                  const boost::program_options::options_description& visible);
+
+// -o MODEL.h5. Throws UsageError where it is missing or empty.
+std::filesystem::path output_of(const std::string& command,
+                                const boost::program_options::variables_map& values);
 
 }  // namespace hydrajob

@@ -4,7 +4,6 @@
 #include <cctype>
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <system_error>
 
 #include <boost/program_options.hpp>
@@ -12,7 +11,6 @@
 
 #include "base/dtype.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "main/command_arguments.hpp"
@@ -55,17 +53,11 @@ std::string name_of_folder(const std::filesystem::path& folder) {
 ExitCode run_import(const std::vector<std::string>& arguments) {
   const po::options_description visible = described();
   const po::variables_map values = parse_arguments("import", arguments, visible, "folder");
-  if (values.count("help") > 0) {
-    std::cout << visible;
-    flush_output();
-    return ExitCode::ok;
-  }
-  if (values.count("folder") == 0)
+  if (printed_help(values, visible)) return ExitCode::ok;
+  if (values.count("folder") == 0 || values["folder"].as<std::string>().empty())
     throw UsageError("import: which DIR? One with config.json and model.safetensors");
-  if (values.count("output") == 0) throw UsageError("import: -o MODEL.h5 is missing");
+  const std::filesystem::path output = output_of("import", values);
   const std::filesystem::path folder = values["folder"].as<std::string>();
-  const std::filesystem::path output = values["output"].as<std::string>();
-  if (folder.empty() || output.empty()) throw UsageError("import: DIR and MODEL.h5 must not be empty");
   const std::string name =
       checked_name(values.count("name") > 0 ? values["name"].as<std::string>() : name_of_folder(folder));
   const Checkpoint checkpoint = open_hugging_face(folder, name);

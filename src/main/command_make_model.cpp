@@ -2,14 +2,12 @@
 
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include "base/dtype.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/threads.hpp"
@@ -46,14 +44,10 @@ T not_negative(const po::variables_map& values, const char* name) {
 ExitCode run_make_model(const std::vector<std::string>& arguments) {
   const po::options_description visible = described();
   const po::variables_map values = parse_arguments("make-model", arguments, visible, "architecture");
-  if (values.count("help") > 0) {
-    std::cout << visible;
-    flush_output();
-    return ExitCode::ok;
-  }
+  if (printed_help(values, visible)) return ExitCode::ok;
   if (values.count("architecture") == 0)
     throw UsageError("make-model: which ARCHITECTURE.yaml? See configs/models/");
-  if (values.count("output") == 0) throw UsageError("make-model: -o MODEL.h5 is missing");
+  const std::filesystem::path output = output_of("make-model", values);
   const DType dtype = parse_dtype(values["dtype"].as<std::string>());
   const auto seed = static_cast<std::uint64_t>(not_negative<std::int64_t>(values, "seed"));
   const int asked = values["threads"].as<int>();
@@ -62,7 +56,6 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
   expect_possible_omp_num_threads();
 
   const Architecture architecture = load_architecture(values["architecture"].as<std::string>());
-  const std::filesystem::path output = values["output"].as<std::string>();
   const auto source = make_random_weights(architecture, seed, asked > 0 ? asked : cores_available());
   const auto begin = std::chrono::steady_clock::now();
   write_model_file(output, *source, dtype);

@@ -151,15 +151,17 @@ class HuggingFaceWeights final : public WeightSource {
     const Counterpart counterpart = counterpart_of(tensor.name);
     const Place& place = at(counterpart.name);
     const std::int64_t elements = rows.count() * tensor.cols;
-    stored_.resize(static_cast<std::size_t>(elements) * element_bytes(*place.tensor));
+    const auto bytes = static_cast<std::size_t>(elements) * element_bytes(*place.tensor);
+    const bool as_stored = place.tensor->dtype == (dtype == DType::f32 ? "F32" : "BF16");
+    if (!as_stored) stored_.resize(bytes);
+    auto* into = as_stored ? static_cast<std::byte*>(target) : stored_.data();
     if (counterpart.transposed) {
-      read_transposed(counterpart.name, place, tensor, rows);
+      read_transposed(counterpart.name, place, tensor, rows, into);
     } else {
       const std::size_t row = static_cast<std::size_t>(tensor.cols) * element_bytes(*place.tensor);
-      place.file->read(place.tensor->offset + static_cast<std::size_t>(rows.begin) * row, stored_.size(),
-                       stored_.data());
+      place.file->read(place.tensor->offset + static_cast<std::size_t>(rows.begin) * row, bytes, into);
     }
-    convert_stored(place.tensor->dtype, target, dtype, elements);
+    if (!as_stored) convert_stored(place.tensor->dtype, target, dtype, elements);
   }
 
  private:
@@ -248,7 +250,8 @@ class HuggingFaceWeights final : public WeightSource {
   }
 
   // Rows are columns there. A tensor is read whole, once: it is asked for in pieces.
-  void read_transposed(const std::string& name, const Place& place, const TensorInfo& tensor, RowRange rows) {
+  void read_transposed(const std::string& name, const Place& place, const TensorInfo& tensor, RowRange rows,
+                       std::byte* into) {
     if (whole_name_ != name) {
       whole_name_.clear();
       whole_ = {};  // before the next one: two at once are not needed
@@ -257,18 +260,18 @@ class HuggingFaceWeights final : public WeightSource {
       whole_name_ = name;
     }
     if (element_bytes(*place.tensor) == 4) {
-      transpose<std::uint32_t>(tensor, rows);
+      transpose<std::uint32_t>(tensor, rows, into);
     } else {
-      transpose<std::uint16_t>(tensor, rows);
+      transpose<std::uint16_t>(tensor, rows, into);
     }
   }
 
   // Square blocks: lines of both sides stay in the cache.
   template <class T>
-  void transpose(const TensorInfo& tensor, RowRange rows) {
+  void transpose(const TensorInfo& tensor, RowRange rows, std::byte* into) const {
     constexpr std::int64_t block = 64;
     const auto* from = reinterpret_cast<const T*>(whole_.data());
-    auto* to = reinterpret_cast<T*>(stored_.data());
+    auto* to = reinterpret_cast<T*>(into);
     for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += block) {
       for (std::int64_t c0 = 0; c0 < tensor.cols; c0 += block) {
         const std::int64_t r1 = std::min(r0 + block, rows.end), c1 = std::min(c0 + block, tensor.cols);
@@ -300,7 +303,7 @@ class HuggingFaceWeights final : public WeightSource {
   Architecture architecture_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place> places_;
-  std::vector<std::byte> stored_;  // what is being read, in the file's dtype
+  std::vector<std::byte> stored_;  // what is being read, where it is to be converted
   std::vector<std::byte> whole_;   // the last tensor that was asked for transposed
   std::string whole_name_;
 };

@@ -25,11 +25,13 @@ constexpr int deepest = 32;  // objects and lists within each other: those who w
 using nlohmann::json;
 
 std::string printable(std::string text) {
-  constexpr std::size_t longest = 200;
+  std::size_t longest = 200;
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
   }
-  if (text.size() > longest) text.replace(longest, std::string::npos, "…");
+  if (text.size() <= longest) return text;
+  while ((static_cast<unsigned char>(text[longest]) & 0xc0) == 0x80) --longest;  // not within a character
+  text.replace(longest, std::string::npos, "…");
   return text;
 }
 

@@ -18,6 +18,7 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "weights/convert.hpp"
+#include "weights/file_descriptor.hpp"
 #include "weights/file_mapping.hpp"
 #include "weights/model_format.hpp"
 #include "weights/model_metadata.hpp"
@@ -27,6 +28,7 @@ namespace hydrajob {
 namespace {
 
 using weights::checksum_range;
+using weights::FileDescriptor;
 using weights::FileMapping;
 using weights::FileRange;
 using weights::ReadAhead;
@@ -36,20 +38,6 @@ using weights::TensorEntry;
 constexpr std::size_t request_bytes = 512 * 1024;
 // Of what is mapped, which no copy brings into a cache: fewer calls.
 constexpr std::size_t mapped_request_bytes = 2 << 20;
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) throw UsageError(path + ": cannot be opened: " + std::strerror(errno));
-  }
-  ~FileDescriptor() { ::close(fd_); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Page-aligned: reads into other buffers run at half the speed where source and target alias modulo 4096.
 class Scratch {
@@ -135,17 +123,11 @@ bool straight(const Job& job, RowRange piece) {
   return job.from == job.to && piece.begin >= job.rows.begin && piece.end <= job.rows.end;
 }
 
-Failure read_bytes(int fd, std::uint64_t offset, std::byte* place, std::size_t bytes) {
-  while (bytes > 0) {
-    const ssize_t got = ::pread(fd, place, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return {Failure::Kind::reading, errno, 0};
-    if (got == 0) return {Failure::Kind::end_of_file, 0, 0};
-    place += got;
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::size_t>(got);
-  }
-  return {};
+Failure read_whole(int fd, std::uint64_t offset, std::byte* place, std::size_t bytes) {
+  const weights::ReadBytes read = weights::read_bytes(fd, offset, place, bytes);
+  if (read.got == bytes) return {};
+  if (read.error != 0) return {Failure::Kind::reading, read.error, 0};
+  return {Failure::Kind::end_of_file, 0, 0};
 }
 
 Failure verify(const Job& job, const Piece& piece, const std::byte* data) {
@@ -164,7 +146,7 @@ Failure read_piece(int fd, const Job& job, const Piece& piece, std::byte* scratc
   const RowRange wanted{std::max(all.begin, job.rows.begin), std::min(all.end, job.rows.end)};
   std::byte* out = job.target + static_cast<std::size_t>(wanted.begin - job.rows.begin) * job.target_row;
   std::byte* place = straight(job, all) ? out : scratch;
-  Failure failure = read_bytes(fd, job.entry.offset + static_cast<std::size_t>(all.begin) * job.source_row,
+  Failure failure = read_whole(fd, job.entry.offset + static_cast<std::size_t>(all.begin) * job.source_row,
                                place, static_cast<std::size_t>(all.count()) * job.source_row);
   if (failure.kind == Failure::Kind::none) failure = verify(job, piece, place);
   if (failure.kind == Failure::Kind::none && place != out) {

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -85,23 +83,18 @@ StoredTensor read_tensor(const json& value) {
   return tensor;
 }
 
-}  // namespace
-
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
-  // Before it is opened: that would wait for a pipe's other end.
-  if (const std::string kind = other_than_file(path); !kind.empty()) fail("is " + kind + ", expected a file");
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd_ < 0) fail(std::strerror(errno));
-  try {
-    read_header();
-  } catch (...) {
-    ::close(fd_);
-    throw;
+// Before it is opened: that would wait for a pipe's other end.
+std::string expect_file(const std::filesystem::path& path) {
+  if (const std::string kind = other_than_file(path); !kind.empty()) {
+    throw UsageError(fmt::format("{}: is {}, expected a file", path.string(), kind));
   }
+  return path.string();
 }
 
-SafetensorsFile::~SafetensorsFile() {
-  ::close(fd_);
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(expect_file(path)), file_(path_) {
+  read_header();
 }
 
 void SafetensorsFile::fail(const std::string& what) const {
@@ -109,18 +102,16 @@ void SafetensorsFile::fail(const std::string& what) const {
 }
 
 void SafetensorsFile::read(std::uint64_t offset, std::size_t bytes, void* target) const {
-  for (std::size_t done = 0; done < bytes;) {
-    const ssize_t got =
-        ::pread(fd_, static_cast<std::byte*>(target) + done, bytes - done, static_cast<off_t>(offset + done));
-    if (got == 0) fail(fmt::format("ends at byte {}, expected {} more", offset + done, bytes - done));
-    if (got < 0 && errno != EINTR) fail(std::strerror(errno));
-    if (got > 0) done += static_cast<std::size_t>(got);
+  const ReadBytes read = read_bytes(file_.fd(), offset, target, bytes);
+  if (read.error != 0) fail(std::strerror(read.error));
+  if (read.got < bytes) {
+    fail(fmt::format("ends at byte {}, expected {} more", offset + read.got, bytes - read.got));
   }
 }
 
 void SafetensorsFile::read_header() {
   struct stat status {};
-  if (::fstat(fd_, &status) != 0) fail(std::strerror(errno));
+  if (::fstat(file_.fd(), &status) != 0) fail(std::strerror(errno));
   const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
   if (file_bytes < length_bytes) fail(fmt::format("{} bytes long: no safetensors file", file_bytes));
   unsigned char length[length_bytes];

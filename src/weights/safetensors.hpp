@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "weights/file_descriptor.hpp"
+
 namespace hydrajob::weights {
 
 struct StoredTensor {
@@ -24,9 +26,6 @@ class SafetensorsFile {
   // what was found and what was expected: when it cannot be read, is none or truncated, names a tensor twice,
   // or when the tensors' places do not fit their shapes, overlap, or leave bytes over.
   explicit SafetensorsFile(const std::filesystem::path& path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const std::string& path() const { return path_; }
   const std::map<std::string, StoredTensor>& tensors() const { return tensors_; }
@@ -40,7 +39,7 @@ class SafetensorsFile {
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string path_;
-  int fd_ = -1;
+  FileDescriptor file_;
   std::map<std::string, StoredTensor> tensors_;
 };
 

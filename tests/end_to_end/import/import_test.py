@@ -200,6 +200,8 @@ class Refusals(ImportTest):
                 ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 4.0,
                                    "original_max_position_embeddings": 64}}, "low_freq_factor: 4.0: expected less"),
                 ({"architectures": ["x" * 1000]}, "x…"),
+                ({"architectures": ["é" * 200]}, "é…"),
+                ({"architectures": ["xé" * 200]}, "…"),
                 ({"eos_token_id": 70}, "eos_token_id 70: expected below vocab_size 70"),
                 ({"tie_word_embeddings": 1}, "tie_word_embeddings: 1: expected true or false"),
                 ({"rope_scaling": {"rope_type": "yarn"}}, 'rope_scaling.rope_type: "yarn": expected "default", "linear"'),
@@ -241,7 +243,7 @@ class Refusals(ImportTest):
         index = self.folder / "tiny" / "model.safetensors.index.json"
         good = json.loads(index.read_text())
         for document, message in (({}, "no object 'weight_map'"), ({"weight_map": {"a": "../b"}}, 'weight_map.a: "../b"'),
-                                  ({"weight_map": {"a": "none.safetensors"}}, "none.safetensors: No such file")):
+                                  ({"weight_map": {"a": "none.safetensors"}}, "none.safetensors: cannot be opened: No such file")):
             index.write_text(json.dumps(document))
             self.expect_refused(message)
         name = sorted(tensors)[0]
@@ -255,7 +257,7 @@ class Refusals(ImportTest):
         second.write_bytes(safetensors(tensors))
         self.expect_refused("is in ", " too")
         second.unlink()
-        self.expect_refused("model-00002-of-00002.safetensors: No such file")
+        self.expect_refused("model-00002-of-00002.safetensors: cannot be opened: No such file")
 
     def test_command_lines(self):
         save(self.folder / "tiny", CONFIG, random_tensors(CONFIG, "BF16", self.rng))
