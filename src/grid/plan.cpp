@@ -83,7 +83,6 @@ std::string skip_reason(const RunSpec& spec, const RunCost& cost, const PlanRequ
   if (std::find(request.devices.begin(), request.devices.end(), spec.device) == request.devices.end()) {
     return fmt::format("needs {}, has {}", spec.device, fmt::join(request.devices, ", "));
   }
-  if (spec.device == "cuda" && spec.tensor_parallel > 1) return "no tensor parallelism over GPUs yet";
   if (request.ranks > 0 && spec.tensor_parallel > request.ranks) {
     return fmt::format("needs {} ranks, has {}", spec.tensor_parallel, request.ranks);
   }

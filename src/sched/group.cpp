@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "comm/device_group.hpp"
 #include "sched/backoff.hpp"
 #include "sched/run_execution.hpp"
 #include "store/store.hpp"
@@ -57,11 +58,11 @@ RunReport commit(const RunRecord& record, const RunOrder& order, const SweepCont
   return report;
 }
 
-RunReport do_run(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+RunReport do_run(const RunOrder& order, int group_number, DeviceGroup& group, Communicator& world,
                  ModelCache& models, const SweepContext& sweep) {
   try {
     const RunRecord record = execute_run(order, group_number, group, world, models, sweep);
-    return group.rank() == 0 ? commit(record, order, sweep) : RunReport{};
+    return group.host().rank() == 0 ? commit(record, order, sweep) : RunReport{};
   } catch (const Interrupted&) {
     RunReport report;
     report.outcome = RunReport::Outcome::abandoned;
@@ -74,19 +75,20 @@ RunReport do_run(const RunOrder& order, int group_number, Communicator& group, C
 void work_in_stage(Communicator& world, int degree, const SweepContext& sweep) {
   const int group_number = world.rank() / degree;
   const int n_groups = world.size() / degree;
-  const auto group = world.split(std::min(group_number, n_groups));
+  DeviceGroup group(world.split(std::min(group_number, n_groups)));
   if (group_number >= n_groups) {
     log::debug(
         fmt::format("tensor_parallel {}: too few ranks for another group, idle until the next", degree));
     return;
   }
-  log::debug(fmt::format("tensor_parallel {}: rank {} of group {}", degree, group->rank(), group_number));
+  log::debug(
+      fmt::format("tensor_parallel {}: rank {} of group {}", degree, group.host().rank(), group_number));
   ModelCache models;
   RunReport report;
   for (;;) {
-    const RunOrder order = next_order(world, *group, report);
+    const RunOrder order = next_order(world, group.host(), report);
     if (order.run == RunOrder::none) return;
-    report = do_run(order, group_number, *group, world, models, sweep);
+    report = do_run(order, group_number, group, world, models, sweep);
     sweep.between_runs();
   }
 }

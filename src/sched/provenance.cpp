@@ -11,6 +11,7 @@
 
 #include "base/process.hpp"
 #include "build_info.hpp"
+#include "comm/device_group.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
 
@@ -119,6 +120,7 @@ std::string describe_environment(Communicator& world, const Machine& machine,
                      {"environment", allowed_environment()},
                      {"ranks", Json::array()}};
     for (const std::string& rank : ranks) environment["ranks"].push_back(Json::parse(rank));
+    if (const std::string nccl = gpu_collectives_version(); !nccl.empty()) environment["nccl"] = nccl;
     text = text_of(environment);
   }
   return world.all_gather(text).front();

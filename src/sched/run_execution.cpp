@@ -51,12 +51,13 @@ double unix_now_s() {
 
 class RunExecution {
  public:
-  RunExecution(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+  RunExecution(const RunOrder& order, int group_number, DeviceGroup& group, Communicator& world,
                const SweepContext& sweep)
       : order_(order),
         run_(sweep.plan.runs[static_cast<std::size_t>(order.run)]),
         group_number_(group_number),
-        group_(group),
+        device_group_(group),
+        group_(group.host()),
         world_(world),
         sweep_(sweep) {}
 
@@ -85,7 +86,7 @@ class RunExecution {
   WorkloadContext context(ModelCache& models) const {
     WorkloadContext context;
     const Processor& processor = sweep_.machine.processor(run_.spec.device);
-    context.engine = {processor.device.get(), processor.kernels.get(), &group_};
+    context.engine = {processor.device.get(), processor.kernels.get(), &device_group_.on(*processor.device)};
     context.ceilings = sweep_.ceilings.at(run_.spec.device).at(run_.spec.dtype);
     context.models = &models;
     context.threads = sweep_.machine.threads();
@@ -209,6 +210,7 @@ class RunExecution {
   RunOrder order_;
   const PlannedRun& run_;
   int group_number_;
+  DeviceGroup& device_group_;
   Communicator& group_;
   Communicator& world_;
   const SweepContext& sweep_;
@@ -231,7 +233,7 @@ RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
   return record;
 }
 
-RunRecord execute_run(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+RunRecord execute_run(const RunOrder& order, int group_number, DeviceGroup& group, Communicator& world,
                       ModelCache& models, const SweepContext& sweep) {
   return RunExecution(order, group_number, group, world, sweep).execute(models);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "comm/communicator.hpp"
+#include "comm/device_group.hpp"
 #include "sched/group.hpp"
 #include "store/run_record.hpp"
 
@@ -18,7 +19,7 @@ RunRecord planned_record(const PlannedRun& run, const std::string& config_text,
 // the next start leaves the run out, tells the dispatcher, and ends the job with lost_job_code(). Throws
 // Interrupted, on all ranks, when told to stop; but a run that had nearly the whole time of its job is timed
 // out: another job would not get further with it. Collective.
-RunRecord execute_run(const RunOrder& order, int group_number, Communicator& group, Communicator& world,
+RunRecord execute_run(const RunOrder& order, int group_number, DeviceGroup& group, Communicator& world,
                       ModelCache& models, const SweepContext& sweep);
 
 }  // namespace hydrajob

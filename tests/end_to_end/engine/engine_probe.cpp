@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "comm/device_group.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
 #include "engine/engine.hpp"
@@ -63,7 +64,8 @@ void probe(const std::vector<std::string>& arguments, Communicator& world) {
   const DeviceKind kind = variable("HYDRAJOB_TEST_DEVICE") == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
   const auto device = make_device({kind, world.rank(), world.size(), threads});
   const auto kernels = make_kernels(*device, threads);
-  EngineContext context{device.get(), kernels.get(), &world};
+  DeviceGroup group(world.split(0));
+  EngineContext context{device.get(), kernels.get(), &group.on(*device)};
   const auto source = open_model_file(arguments[0], threads);
   Engine engine(load_model(*source, dtype, 16, context), context);
 

@@ -2,9 +2,10 @@
 
   engine_test.py PROBE HYDRAJOB MPIEXEC            (run by ctest)
 
-With HYDRAJOB_TEST_DEVICE=cuda on one GPU; exits with 77 where there is none.
+With HYDRAJOB_TEST_DEVICE=cuda on GPUs, one a rank; exits with 77 where there is none.
 """
 
+import functools
 import itertools
 import os
 import random
@@ -74,9 +75,15 @@ class Batch:
         path.write_text("\n".join(lines) + "\n")
 
 
+@functools.cache
+def gpus():
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+    return sum(line.startswith("GPU ") for line in listed.splitlines())
+
+
 def degrees_here(degrees):
-    """The GPU's engine runs on one rank yet."""
-    return [n for n in degrees if n == 1] if CUDA else degrees
+    """A rank needs a GPU of its own."""
+    return [n for n in degrees if n <= max(gpus(), 1)] if CUDA else degrees
 
 
 class EngineTest(unittest.TestCase):

@@ -1,0 +1,115 @@
+#include "comm/cuda_communicator.hpp"
+
+#include <chrono>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "comm/launcher.hpp"
+#include "device/cuda_stream.hpp"
+
+namespace hydrajob {
+namespace {
+
+constexpr std::chrono::milliseconds between_looks{500};
+
+// `comm` null: the failure has none yet.
+std::string text_of(ncclResult_t status, ncclComm_t comm) {
+  const char* more = ncclGetLastError(comm);
+  const std::string detail = more == nullptr || *more == '\0' ? "" : fmt::format(": {}", more);
+  return fmt::format("{}{}", ncclGetErrorString(status), detail);
+}
+
+void check_nccl(ncclResult_t status, const char* call, ncclComm_t comm) {
+  if (status == ncclSuccess) return;
+  throw RunError(fmt::format("NCCL: {}: {}", call, text_of(status, comm)));
+}
+
+ncclDataType_t type_of(DType dtype) {
+  return dtype == DType::f32 ? ncclFloat32 : ncclBfloat16;
+}
+
+}  // namespace
+
+std::string nccl_version() {
+  int version = 0;
+  if (ncclGetVersion(&version) != ncclSuccess) return "NCCL";
+  return fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+CudaCommunicator::CudaCommunicator(std::shared_ptr<Communicator> host) : host_(std::move(host)) {
+  std::string error;
+  try {
+    connect();
+  } catch (const std::exception& e) {
+    error = fmt::format("rank {} of the group: {}", host_->rank(), e.what());
+  }
+  const std::string first = agree_on_error(*host_, error);
+  if (!first.empty()) {
+    if (nccl_ != nullptr) ncclCommAbort(nccl_);
+    throw RunError(first);
+  }
+  watcher_ = std::thread([this] { watch(); });
+}
+
+CudaCommunicator::~CudaCommunicator() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  done_.notify_all();
+  watcher_.join();
+  ncclCommDestroy(nccl_);
+}
+
+void CudaCommunicator::connect() {
+  ncclUniqueId id{};
+  std::string error;
+  if (host_->rank() == 0) {
+    const ncclResult_t status = ncclGetUniqueId(&id);
+    if (status != ncclSuccess) error = "NCCL: ncclGetUniqueId: " + text_of(status, nullptr);
+  }
+  // Or the others would wait for a rank that never comes.
+  const std::string first = agree_on_error(*host_, error);
+  if (!first.empty()) throw RunError(first);
+  host_->broadcast(&id, sizeof id, 0);
+  check_nccl(ncclCommInitRank(&nccl_, host_->size(), id, host_->rank()), "ncclCommInitRank", nullptr);
+}
+
+void CudaCommunicator::watch() {
+  std::unique_lock lock(mutex_);
+  while (!done_.wait_for(lock, between_looks, [this] { return ends_; })) {
+    ncclResult_t status = ncclSuccess;
+    if (ncclCommGetAsyncError(nccl_, &status) != ncclSuccess) continue;
+    if (status == ncclSuccess || status == ncclInProgress) continue;
+    log::error(fmt::format("rank {} of the group: NCCL: {}: the group cannot go on", host_->rank(),
+                           text_of(status, nccl_)));
+    host_->abort(static_cast<int>(lost_job_code()));
+  }
+}
+
+void CudaCommunicator::all_reduce_sum(void* data, std::int64_t n, DType dtype, Stream& stream) {
+  check_nccl(ncclAllReduce(data, data, static_cast<std::size_t>(n), type_of(dtype), ncclSum, nccl_,
+                           cuda_stream(stream)),
+             "ncclAllReduce", nccl_);
+}
+
+void CudaCommunicator::all_reduce_sum(std::uint64_t* data, std::int64_t n, Stream& stream) {
+  check_nccl(
+      ncclAllReduce(data, data, static_cast<std::size_t>(n), ncclUint64, ncclSum, nccl_, cuda_stream(stream)),
+      "ncclAllReduce", nccl_);
+}
+
+void CudaCommunicator::all_reduce_max(float* data, std::int64_t n, Stream& stream) {
+  check_nccl(ncclAllReduce(data, data, static_cast<std::size_t>(n), ncclFloat32, ncclMax, nccl_,
+                           cuda_stream(stream)),
+             "ncclAllReduce", nccl_);
+}
+
+void CudaCommunicator::all_gather(const void* in, void* out, std::size_t bytes, Stream& stream) {
+  check_nccl(ncclAllGather(in, out, bytes, ncclInt8, nccl_, cuda_stream(stream)), "ncclAllGather", nccl_);
+}
+
+}  // namespace hydrajob
