@@ -78,7 +78,8 @@ class AttentionPeers(StoreTest):
         lines = path.read_text(encoding="utf-8").splitlines()
         self.assertIn("median\n# of 50, each", "\n".join(lines))
         self.assertEqual([line for line in lines if not line.startswith("#")], [
-            "gpu,driver,dtype,n_heads,n_kv_heads,head_dim,batch,prefix,suffix,best,best_us,flash+flash,flash|cudnn,flash,cudnn",
+            "gpu,driver,dtype,n_heads,n_kv_heads,head_dim,batch,prefix,suffix,best,best_us,"
+            "flash+flash,flash|cudnn,flash,cudnn",
             "NVIDIA H200,580.1,bf16,8,1,128,4,2048,16,flash|cudnn,30.13,40.00,30.13,50.00,",
             "NVIDIA H200,580.1,bf16,8,1,128,4,4096,16,cudnn,20.00,,,,20.00"])
         self.assertEqual(pd.read_csv(path, comment="#")["best_us"].tolist(), [30.13, 20.0])
