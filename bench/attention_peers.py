@@ -111,7 +111,7 @@ def measure_theirs(options, machine, shapes):
     gpu = torch.cuda.get_device_name()
     if gpu != machine["gpu"]:
         raise StoreError(f"{options.store}: its runs are of {machine['gpu']}, this is {gpu}")
-    provenance = {**machine, "torch": torch.__version__, "cudnn": torch.backends.cudnn.version(),
+    provenance = {**machine, "torch": torch.__version__, "cudnn_version": torch.backends.cudnn.version(),
                   "date": datetime.date.today().isoformat()}
     rows = []
     for shape in shapes:
