@@ -108,6 +108,7 @@ def peer_of(source, run, same):
 
 DECODE_KEY = ("model", "dtype", "tensor_parallel", "mode", "batch", "prefix", "suffix", "new_tokens")
 PREFILL_KEY = DECODE_KEY[:-1]
+ATTENTION_KEY = ("n_heads", "n_kv_heads", "head_dim", "dtype", "batch", "prefix", "suffix")
 
 
 def architecture(model):
@@ -149,7 +150,7 @@ def _decode_row(source, run):
     steps = run["param.new_tokens"] - 1
     step = run["decode.median"] / steps
     peer = peer_of(source, run, DECODE_KEY)
-    return [*place, *_milliseconds(source, run, "decode", steps), *_beside(peer, "step_ms", step),
+    return [*place, *_milliseconds(source, run, "decode", steps), *_beside(peer, "step_ms", 1e3 * step),
             numbers.significant(1e3 * run["roofline.decode_step_s"]),
             numbers.percent(run["roofline.decode_step_s"] / step), numbers.significant(run["decode_tokens_per_s"])]
 
@@ -192,7 +193,7 @@ def _prefill_row(source, run):
     peer = peer_of(source, run, PREFILL_KEY)
     return [*place, *_milliseconds(source, run, "prefill", 1), numbers.significant(run["flops"] / 1e12),
             numbers.percent(run["flops"] / median / run["ceiling.matmul_flops_per_s"]),
-            numbers.percent(run["roofline.prefill_s"] / median), *_beside(peer, "prefill_ms", median)]
+            numbers.percent(run["roofline.prefill_s"] / median), *_beside(peer, "prefill_ms", 1e3 * median)]
 
 
 def between_table(source):
@@ -230,33 +231,87 @@ def attention_table(source):
     return Table("", columns, rows, left=frozenset(["heads / KV heads", "mode"])), runs
 
 
-def _attention_row(source, run, cell):
+def _attention_place(run):
     sizes = [f"{run[f'param.{name}']:.0f}" for name in ("batch", "prefix", "suffix")]
-    place = [f"{run['param.n_heads']} / {run['param.n_kv_heads']}", *sizes, run["param.mode"]]
+    return [f"{run['param.n_heads']} / {run['param.n_kv_heads']}", *sizes]
+
+
+def _attention_row(source, run, cell):
+    place = [*_attention_place(run), run["param.mode"]]
     if run["status"] != "ok":
         return [*place, _why_missing(source, run), *[""] * 4]
     return [*place, numbers.significant(cell["value"]), numbers.interval(cell["lo"], cell["hi"], cell["value"]),
             f"{cell['n']:.0f}", numbers.ratio(cell["speedup"]), numbers.percent(cell["roofline"])]
 
 
+def attention_peers_table(source):
+    """Shared attention beside the fastest that PyTorch's own kernels were put together to, and beside the roofline."""
+    columns = ["heads / KV heads", "batch", "prefix", "suffix", "µs", "95 % interval", "n", "PyTorch µs", "PyTorch / ours",
+               "floor µs", "of roofline"]
+    runs = source.where(lambda run: run["param.workload"] == "attention" and run["param.mode"] == "hydragen")
+    rows = [_attention_peers_row(source, run) for run in runs]
+    return Table("", columns, rows, left=frozenset(["heads / KV heads"])), runs
+
+
+def _attention_peers_row(source, run):
+    if run["status"] != "ok":
+        return [*_attention_place(run), _why_missing(source, run), *[""] * 6]
+    floor, median = run["roofline.attention_s"], run["attention.median"]
+    return [*_attention_place(run), *_times(source, run, "attention", 1e6),
+            *_beside(peer_of(source, run, ATTENTION_KEY), "best_us", 1e6 * median), numbers.significant(1e6 * floor),
+            numbers.percent(floor / median)]
+
+
+def attention_auto_table(source):
+    """`auto` beside the modes that it chooses between."""
+    columns = ["heads / KV heads", "batch", "prefix", "suffix", "auto µs", "95 % interval", "n", "hydragen µs", "noshared µs",
+               "auto / better"]
+    runs = source.where(lambda run: run["param.workload"] == "attention" and run["param.mode"] == "auto")
+    rows = [_attention_auto_row(source, run) for run in runs]
+    return Table("", columns, rows, left=frozenset(["heads / KV heads"])), runs
+
+
+def _attention_auto_row(source, run):
+    if run["status"] != "ok":
+        return [*_attention_place(run), _why_missing(source, run), *[""] * 5]
+    others = [_median_in_mode(source, run, mode) for mode in ("hydragen", "noshared")]
+    known = [median for median in others if median is not None]
+    return [*_attention_place(run), *_times(source, run, "attention", 1e6),
+            *("" if median is None else numbers.significant(1e6 * median) for median in others),
+            f"{run['attention.median'] / min(known):.3f}" if known else ""]
+
+
+def _median_in_mode(source, run, mode):
+    """That of the run which differs from this one in its mode alone; None where it was not measured."""
+    same = [name for name in run if name == "machine" or name.startswith("param.") and name != "param.mode"]
+    alike = [other for other in source.runs if other["param.mode"] == mode and other["status"] == "ok"
+             and all(other[name] == run[name] or pd.isna(other[name]) and pd.isna(run[name]) for name in same)]
+    return alike[0]["attention.median"] if alike else None
+
+
 TABLES = {"decode": decode_table, "products": products_table, "prefill": prefill_table, "between": between_table,
-          "attention": attention_table}
+          "attention": attention_table, "attention-peers": attention_peers_table, "attention-auto": attention_auto_table}
 
 
 def _milliseconds(source, run, phase, parts):
-    """Median, its interval, and of how many: of one of the `parts` of a phase."""
-    median, low, high = (1e3 * run.get(f"{phase}.{name}", float("nan")) / parts for name in ("median", "ci_lo", "ci_hi"))
+    """Of one of the `parts` of a phase, as _times."""
+    return _times(source, run, phase, 1e3 / parts)
+
+
+def _times(source, run, phase, unit):
+    """Median, its interval, and of how many; unit: of a second."""
+    median, low, high = (unit * run.get(f"{phase}.{name}", float("nan")) for name in ("median", "ci_lo", "ci_hi"))
     between = numbers.interval(low, high, median)
     if not between:
         source.note("No interval: fewer than 6 iterations.")
     return [numbers.significant(median), between, f"{run[f'{phase}.n']:.0f}"]
 
 
-def _beside(peer, column, seconds):
-    """The peer's milliseconds, and how many times ours they are."""
-    if peer is None:
+def _beside(peer, column, ours):
+    """The peer's time, and how many times ours it is: both in the column's unit."""
+    if peer is None or pd.isna(peer[column]):
         return ["", ""]
-    return [numbers.significant(peer[column]), f"{peer[column] / (1e3 * seconds):.2f}"]
+    return [numbers.significant(peer[column]), f"{peer[column] / ours:.2f}"]
 
 
 def _why_missing(source, run):

@@ -1,4 +1,4 @@
-// The kernels that compute lists of work items, and the one that merges their results.
+// The kernels that compute lists of work items, and the one that merges their results (docs/attention.md).
 #pragma once
 
 #include <cstdint>

@@ -61,6 +61,45 @@ TEST_P(AttentionEdge, EmptySegmentsAndSegmentsWithoutRows) {
   check_everywhere(problem);
 }
 
+// Nothing, one token, and a block of keys with one less or more: of the prefix, and of the sequences' own.
+TEST_P(AttentionEdge, LengthsAroundABlock) {
+  const std::vector<std::int32_t> lengths{0, 1, 127, 128, 129};
+  std::uint64_t seed = 20;
+  for (const std::int64_t head_dim : {64, 80, 128}) {
+    for (const std::int32_t prefix : lengths) {
+      for (const std::int32_t suffix : lengths) {
+        SCOPED_TRACE(::testing::Message() << head_dim << ", prefix " << prefix << ", suffix " << suffix);
+        TreeShape decode = shape(4);
+        decode.head_dim = head_dim;
+        TreeProblem problem(decode, {1, 1, 1}, {suffix, suffix, suffix}, ++seed);
+        problem.add_segment(prefix, 0, 3);
+        problem.fill();
+        check_everywhere(problem);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionEdge, SegmentsOfOneSequence) {
+  TreeProblem problem(shape(4), {1, 1, 1}, {3, 0, 129}, 10);
+  problem.add_segment(300, 0, 1);
+  problem.add_segment(128, 1, 2);
+  problem.add_segment(1, 2, 3);
+  problem.fill();
+  check_everywhere(problem);
+}
+
+// Kernels that move 16 bytes at once have to leave these to others.
+TEST_P(AttentionEdge, TokensThatAreNotAligned) {
+  TreeShape odd = shape(4);
+  odd.head_dim = 128;
+  odd.token_padding = 7;
+  TreeProblem problem(odd, {1, 1, 30}, {65, 0, 140}, 11);
+  problem.add_segment(130, 0, 32);
+  problem.fill();
+  check_everywhere(problem);
+}
+
 TEST_P(AttentionEdge, SegmentsOfSomeRowsOfAStream) {
   TreeProblem problem(shape(3), {7, 40, 5}, {9, 0, 600}, 3);
   problem.add_segment(70, 2, 9);

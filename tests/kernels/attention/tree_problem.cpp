@@ -19,7 +19,8 @@
 namespace hydrajob::test {
 namespace {
 
-constexpr std::int64_t token_padding = 8;  // NaN between tokens: nothing may read past a head
+// Long enough that own parts are cut, and that some of their parts have no tokens yet.
+constexpr std::int32_t grown = 1000;
 constexpr std::align_val_t page{4096};
 
 std::vector<std::uint16_t> to_bits(const std::vector<float>& values) {
@@ -114,7 +115,7 @@ std::int64_t TreeProblem::take_tokens(std::int64_t n) {
 }
 
 void TreeProblem::fill() {
-  const std::int64_t stride = shape_.head_dim + token_padding;
+  const std::int64_t stride = shape_.head_dim + shape_.token_padding;
   draw(q, static_cast<std::size_t>(out_elements()));
   const auto nan = std::numeric_limits<float>::quiet_NaN();
   const auto elements = static_cast<std::size_t>(shape_.n_kv_heads * (cache_tokens_ + 1) * stride);
@@ -164,7 +165,7 @@ AttentionArgs TreeProblem::args_f32() const {
   args.q = q.data();
   args.kv.k = const_cast<float*>(k.data());
   args.kv.v = const_cast<float*>(v.data());
-  args.kv.token_stride = shape_.head_dim + token_padding;
+  args.kv.token_stride = shape_.head_dim + shape_.token_padding;
   args.kv.head_stride = (cache_tokens_ + 1) * args.kv.token_stride;
   args.n_rows = n_rows();
   args.n_heads = shape_.n_kv_heads * shape_.group;
@@ -208,15 +209,16 @@ AttentionResult run_reference(const TreeProblem& problem) {
 }
 
 std::string KernelRun::name() const {
-  if (cuda) return share ? "cuda, shared" : "cuda, paged";
+  if (cuda) return fmt::format("cuda, {}, growth {}", share ? "shared" : "paged", growth);
   return fmt::format("{}, {} threads, {}", cpu::name_of(isa), threads, share ? "shared" : "paged");
 }
 
 std::vector<KernelRun> all_runs(bool share, const std::vector<int>& threads) {
-  if (tests_cuda()) return {{.share = share, .cuda = true}};
+  if (tests_cuda()) return {{.share = share, .cuda = true, .growth = grown}, {.share = share, .cuda = true}};
   std::vector<KernelRun> runs;
   for (int i = 0; i <= static_cast<int>(cpu::detected_isa()); ++i) {
-    for (const int n : threads) runs.push_back({n, share, static_cast<cpu::Isa>(i), false});
+    for (const int n : threads)
+      runs.push_back({.threads = n, .share = share, .isa = static_cast<cpu::Isa>(i)});
   }
   return runs;
 }
@@ -243,7 +245,7 @@ AttentionResult run_kernels(const TreeProblem& problem, const KernelRun& run) {
   args.lse = result.lse.data();
   if (run.cuda) {
     NoStream stream;
-    gpu().attention(*gpu().plan_attention(args, 0), args, stream);
+    gpu().attention(*gpu().plan_attention(args, run.growth), args, stream);
   } else {
     run_cpu(args, run);
   }

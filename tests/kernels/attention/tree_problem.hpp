@@ -23,6 +23,7 @@ struct TreeShape {
   int fan_out = 3;                      // children of a segment at most, and streams of a leaf
   std::int64_t most_rows = 1;           // of a stream
   std::vector<std::int32_t> lengths{};  // that segments and own parts are drawn from
+  std::int64_t token_padding = 8;       // elements between tokens, NaN: nothing may read past a head
 };
 
 // Streams and segments in depth-first order; the cache has gaps between them, filled with NaN.
@@ -85,11 +86,13 @@ struct KernelRun {
   bool share = true;
   cpu::Isa isa = cpu::Isa::portable;
   bool cuda = false;
+  std::int32_t growth = 0;  // tokens that a GPU's plan has room for beyond the own ones that there are
 
   std::string name() const;
 };
 
-// Every instruction set of this processor with each number of threads; or the GPU, once.
+// Every instruction set of this processor with each number of threads; or the GPU, last with a plan for these
+// lengths alone.
 std::vector<KernelRun> all_runs(bool share, const std::vector<int>& threads);
 
 // Output and workspace are poisoned before; a write outside the workspace is a test failure.

@@ -44,7 +44,7 @@ class AttentionTree : public AttentionTest {};
 
 TEST_P(AttentionTree, EveryHeadDimAndGroup) {
   std::mt19937_64 random(seed());
-  for (const std::int64_t head_dim : {8, 40, 64, 80, 128, 256}) {
+  for (const std::int64_t head_dim : {8, 40, 64, 80, 96, 128, 256}) {
     for (const std::int64_t group : {1, 2, 3, 4, 5, 6, 7, 8, 12}) {
       TreeShape shape{.n_kv_heads = 1 + static_cast<std::int64_t>(random() % 2),
                       .group = group,
@@ -56,6 +56,24 @@ TEST_P(AttentionTree, EveryHeadDimAndGroup) {
       check(shape, random(), {2});
       if (HasFailure()) return;
     }
+  }
+}
+
+// With the trees of the other tests more than 200 a run.
+TEST_P(AttentionTree, AnyTree) {
+  std::mt19937_64 random(seed() + 6);
+  const auto one_of = [&](std::vector<std::int64_t> values) { return values[random() % values.size()]; };
+  for (int i = 0; i < 130; ++i) {
+    TreeShape shape{.n_kv_heads = one_of({1, 2, 3}),
+                    .group = one_of({1, 2, 4, 8}),
+                    .head_dim = one_of({64, 80, 128}),
+                    .dtype = GetParam(),
+                    .depth = static_cast<int>(one_of({0, 1, 2, 3, 4})),
+                    .fan_out = static_cast<int>(one_of({1, 2, 3})),
+                    .most_rows = one_of({1, 1, 4}),
+                    .lengths = ragged};
+    check(shape, random(), {2});
+    if (HasFailure()) return;
   }
 }
 
@@ -90,6 +108,25 @@ TEST_P(AttentionTree, LongPartsOfFewRowsAreCut) {
                     .lengths = {0, 1, 257, 511, 963, 1027}};
     check(shape, random(), {1, 2, 5});
     if (HasFailure()) return;
+  }
+}
+
+// One sequence, or a few, have to keep a GPU busy: the prefix is cut into many parts.
+TEST_P(AttentionTree, SmallBatchesUnderLongPrefixes) {
+  std::mt19937_64 random(seed() + 7);
+  for (const std::int64_t head_dim : {64, 128}) {
+    for (const std::int64_t sequences : {1, 3}) {
+      TreeShape shape{.n_kv_heads = 1, .group = 4, .head_dim = head_dim, .dtype = GetParam()};
+      TreeProblem problem(shape, std::vector<std::int64_t>(static_cast<std::size_t>(sequences), 1),
+                          std::vector<std::int32_t>(static_cast<std::size_t>(sequences), 64), random());
+      problem.add_segment(16411, 0, sequences);
+      problem.fill();
+      const AttentionResult reference = run_reference(problem);
+      for (const KernelRun& run : all_runs(true, {2})) {
+        SCOPED_TRACE(fmt::format("{}, {} sequences, head_dim {}", run.name(), sequences, head_dim));
+        expect_close(run_kernels(problem, run), reference, shape);
+      }
+    }
   }
 }
 

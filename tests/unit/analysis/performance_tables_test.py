@@ -28,6 +28,12 @@ NVIDIA H200,tiny,f32,1,hydragen,4,128,0,128,1000,99,99
 NVIDIA H200,tiny,f32,2,hydragen,4,128,0,10,1000,99,99
 NVIDIA H100,tiny,f32,1,hydragen,4,256,0,10,1000,99,99
 """
+PYTORCH = """\
+gpu,n_heads,n_kv_heads,head_dim,dtype,batch,prefix,suffix,best,best_us
+NVIDIA H200,32,32,128,bf16,4,128,16,flash+cudnn,150
+NVIDIA H100,32,32,128,bf16,4,256,16,flash,99
+NVIDIA H200,32,32,128,bf16,4,512,16,,
+"""
 CEILINGS = {"ceiling.matmul_flops_per_s": 1e12, "ceiling.memory_bytes_per_s": 1e11}
 
 PROVENANCE = """\
@@ -149,6 +155,43 @@ class Tables(StoreTest):
                                        attention_run("hydragen", 4, 128, 16, 1e-4, 0.1)])
 
         self.assertIn("| 32 / 32 | 4 | 128 | 16 | hydragen | 100.0 | 90.0–110.0 | 10 | 4.00× | 80.0 % |", made)
+
+    def test_attention_beside_pytorch(self):
+        """The row of another GPU is not this run's; where PyTorch has no time there is nothing to divide."""
+        (self.folder / "pytorch.csv").write_text(PYTORCH, encoding="utf-8")
+        floor = {**CEILINGS, "roofline.attention_s": 5e-5}
+
+        made = self.made("attention-peers", [attention_run("hydragen", 4, 256, 16, 2e-4, **floor),
+                                             attention_run("hydragen", 4, 512, 16, 2e-4, **floor),
+                                             attention_run("hydragen", 8, 128, 16, status="failed", reason="why"),
+                                             attention_run("noshared", 4, 128, 16, 4e-4, 0.1, **floor),
+                                             attention_run("hydragen", 4, 128, 16, 1e-4, 0.1, **floor)],
+                         self.folder / "pytorch.csv")
+
+        self.assertIn("""
+| heads / KV heads | batch | prefix | suffix | µs | 95 % interval | n | PyTorch µs | PyTorch / ours | floor µs | of roofline |
+| :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+| 32 / 32 | 4 | 128 | 16 | 100.0 | 90.0–110.0 | 10 | 150.0 | 1.50 | 50.00 | 50.0 % |
+| 32 / 32 | 4 | 256 | 16 | 200.0 |  | 10 |  |  | 50.00 | 25.0 % |
+| 32 / 32 | 4 | 512 | 16 | 200.0 |  | 10 |  |  | 50.00 | 25.0 % |
+| 32 / 32 | 8 | 128 | 16 | failed |  |  |  |  |  |  |
+""", made)
+
+    def test_auto_beside_what_it_chooses_between(self):
+        """A run that differs in more than its mode is not beside it."""
+        made = self.made("attention-auto", [
+            attention_run("auto", 4, 128, 16, 1.02e-4), attention_run("hydragen", 4, 128, 16, 1e-4),
+            attention_run("noshared", 4, 128, 16, 4e-4), attention_run("paged", 4, 128, 16, 0.5e-4),
+            attention_run("noshared", 4, 128, 16, 0.3e-4, **{"param.l2": "warm"}),
+            attention_run("auto", 8, 128, 16, 1e-4), attention_run("noshared", 8, 128, 16, status="failed", reason="why"),
+            attention_run("hydragen", 8, 128, 16, 2e-4), attention_run("auto", 9, 128, 16, 1e-4),
+            attention_run("auto", 10, 128, 16, status="failed", reason="why")])
+
+        self.assertEqual([line for line in made.splitlines() if line.startswith("| 32")],
+                         ["| 32 / 32 | 4 | 128 | 16 | 102.0 |  | 10 | 100.0 | 400.0 | 1.020 |",
+                          "| 32 / 32 | 8 | 128 | 16 | 100.0 |  | 10 | 200.0 |  | 0.500 |",
+                          "| 32 / 32 | 9 | 128 | 16 | 100.0 |  | 10 |  |  |  |",
+                          "| 32 / 32 | 10 | 128 | 16 | failed |  |  |  |  |  |"])
 
     def test_check_changes_nothing_and_tells_the_difference(self):
         store = self.store(decode_runs(), environments=(ENVIRONMENT,))
