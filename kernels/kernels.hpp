@@ -15,6 +15,7 @@
 #include "base/seeded.hpp"
 #include "device/device.hpp"
 #include "kernels/attention.hpp"
+#include "kernels/partial_sums.hpp"
 
 namespace hydrajob {
 
@@ -62,9 +63,9 @@ class Kernels {
                      float* residual, std::int64_t rows, std::int64_t hidden, DType dtype,
                      Stream& stream) = 0;
 
-  // residual += delta (where delta is given), then out = residual / rms(residual) * weight.
-  // residual, delta: (rows, hidden) f32; weight: (hidden) dtype; out: (rows, hidden) dtype.
-  virtual void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
+  // residual += the sum of `added`, in f32, then out = residual / rms(residual) * weight.
+  // residual: (rows, hidden) f32; weight: (hidden) dtype; out: (rows, hidden) dtype.
+  virtual void add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
                            std::int64_t rows, std::int64_t hidden, float eps, DType dtype,
                            Stream& stream) = 0;
 

@@ -23,8 +23,8 @@ class CpuKernels final : public Kernels {
 
   void embed(const std::int32_t* ids, const void* table, std::int64_t first_id, std::int64_t n_ids,
              float* residual, std::int64_t rows, std::int64_t hidden, DType dtype, Stream& stream) override;
-  void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out, std::int64_t rows,
-                   std::int64_t hidden, float eps, DType dtype, Stream& stream) override;
+  void add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
+                   std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream& stream) override;
   std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override;
   std::map<std::string, std::string> libraries() const override;

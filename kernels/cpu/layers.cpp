@@ -1,5 +1,6 @@
 // Embedding, normalisation, rotation and gate: rows over threads.
 #include <cstring>
+#include <vector>
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/parallel.hpp"
@@ -13,6 +14,22 @@ const void* at(const void* tensor, std::int64_t index, DType dtype) {
 }
 void* at(void* tensor, std::int64_t index, DType dtype) {
   return static_cast<std::byte*>(tensor) + static_cast<std::size_t>(index) * size_of(dtype);
+}
+
+// Row r of the sum, where it stands or in `sum`; null: nothing is added.
+const float* sum_of(const PartialSums& added, std::int64_t r, std::int64_t hidden, const RowKernels& rows,
+                    std::vector<float>& sum) {
+  if (added.n == 0) return nullptr;
+  if (added.n == 1 && added.dtype == DType::f32)
+    return static_cast<const float*>(added.parts[0]) + r * hidden;
+  const auto n = static_cast<std::size_t>(hidden);
+  sum.resize(2 * n);
+  rows.to_f32(at(added.parts[0], r * hidden, added.dtype), added.dtype, sum.data(), hidden);
+  for (int p = 1; p < added.n; ++p) {
+    rows.to_f32(at(added.parts[p], r * hidden, added.dtype), added.dtype, sum.data() + n, hidden);
+    for (std::size_t i = 0; i < n; ++i) sum[i] += sum[n + i];
+  }
+  return sum.data();
 }
 
 }  // namespace
@@ -30,10 +47,11 @@ void CpuKernels::embed(const std::int32_t* ids, const void* table, std::int64_t 
   });
 }
 
-void CpuKernels::add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
+void CpuKernels::add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
                              std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream&) {
   parallel_for(threads_, rows, [&](std::int64_t r) {
-    rows_.add_rmsnorm(residual + r * hidden, delta == nullptr ? nullptr : delta + r * hidden, weight,
+    thread_local std::vector<float> sum;
+    rows_.add_rmsnorm(residual + r * hidden, sum_of(added, r, hidden, rows_, sum), weight,
                       at(out, r * hidden, dtype), hidden, eps, dtype);
   });
 }

@@ -14,8 +14,9 @@ template <int HEAD_DIM>
 __global__ __launch_bounds__(walkers_alone * 32) void attend(Walk walk, WorkArgs args) {
   extern __shared__ __align__(16) __nv_bfloat16 shared[];
   begin_kernel();
-  const int warps = static_cast<int>(blockDim.x / 32), warp = static_cast<int>(threadIdx.x / 32);
-  Walker<HEAD_DIM, stages>(walk, blockIdx.x * warps + warp, args,
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  // Few units are spread over the blocks before any block has two.
+  Walker<HEAD_DIM, stages>(walk, warp * gridDim.x + blockIdx.x, args,
                            shared + warp * stages * stage_elements<HEAD_DIM>)
       .run();
 }
@@ -30,8 +31,7 @@ void launch_few(const WorkItem* items, std::int64_t n_items, const Processors& p
   HJ_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&at_once, attend<HEAD_DIM>, warps * 32,
                                                               static_cast<std::size_t>(bytes)));
   const std::int64_t units = n_items * args.n_kv_heads;
-  const std::int64_t blocks =
-      std::min<std::int64_t>((units + warps - 1) / warps, std::int64_t{processors.count} * at_once);
+  const std::int64_t blocks = std::min<std::int64_t>(units, std::int64_t{processors.count} * at_once);
   launch(attend<HEAD_DIM>, static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32),
          static_cast<std::size_t>(bytes), stream, Walk{items, units, blocks * warps}, args);
 }

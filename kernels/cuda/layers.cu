@@ -8,6 +8,7 @@
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packs.hpp"
+#include "kernels/cuda/peers.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace hydrajob::cuda {
@@ -28,36 +29,39 @@ __global__ void embed_rows(const std::int32_t* ids, const T* table, std::int64_t
   }
 }
 
-// residual, delta (rows, hidden) f32; weight (hidden); out (rows, hidden). A block a row. HELD: a thread has
-// one pack of the row at most, and keeps it.
-template <int N, bool HELD, class T>
-__global__ void rmsnorm_rows(float* residual, const float* delta, const T* weight, T* out,
+// residual (rows, hidden) f32; weight (hidden); out (rows, hidden). A block takes every gridDim.x-th row.
+// HELD: a thread has one pack of the row at most, and keeps it.
+template <int N, bool HELD, class T, class Part>
+__global__ void rmsnorm_rows(float* residual, PartialSums added, const T* weight, T* out, std::int64_t rows,
                              std::int64_t hidden, float eps) {
   begin_kernel();
-  float* row = residual + blockIdx.x * hidden;
-  float squares = 0, values[N];
-  for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
-    load(row + i, values);
-    if (delta != nullptr) {
-      float added[N];
-      load(delta + blockIdx.x * hidden + i, added);
+  if (added.meeting.turn != nullptr) meet(added.meeting, added.n);
+  for (std::int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
+    float* row = residual + r * hidden;
+    float squares = 0, values[N];
+    for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
+      load(row + i, values);
+      if (added.n > 0) {
+        float sum[N];
+        sum_parts<Part>(added, r * hidden + i, sum);
 #pragma unroll
-      for (int j = 0; j < N; ++j) values[j] += added[j];
-      store(row + i, values);
+        for (int j = 0; j < N; ++j) values[j] += sum[j];
+        store(row + i, values);
+      }
+#pragma unroll
+      for (int j = 0; j < N; ++j) squares += values[j] * values[j];
     }
+    squares = reduce_block(squares, 0.0f, [](float a, float b) { return a + b; });
+    const float scale = 1.0f / sqrtf(squares / static_cast<float>(hidden) + eps);
+    // Each thread reads what it wrote itself.
+    for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
+      float gain[N];
+      if (!HELD) load(row + i, values);
+      load(weight + i, gain);
 #pragma unroll
-    for (int j = 0; j < N; ++j) squares += values[j] * values[j];
-  }
-  squares = reduce_block(squares, 0.0f, [](float a, float b) { return a + b; });
-  const float scale = 1.0f / sqrtf(squares / static_cast<float>(hidden) + eps);
-  // Each thread reads what it wrote itself.
-  for (std::int64_t i = threadIdx.x * N; i < hidden; i += blockDim.x * N) {
-    float gain[N];
-    if (!HELD) load(row + i, values);
-    load(weight + i, gain);
-#pragma unroll
-    for (int j = 0; j < N; ++j) values[j] = values[j] * scale * gain[j];
-    store(out + blockIdx.x * hidden + i, values);
+      for (int j = 0; j < N; ++j) values[j] = values[j] * scale * gain[j];
+      store(out + r * hidden + i, values);
+    }
   }
 }
 
@@ -156,16 +160,23 @@ void CudaKernels::embed(const std::int32_t* ids, const void* table, std::int64_t
   });
 }
 
-void CudaKernels::add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
+void CudaKernels::add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
                               std::int64_t rows, std::int64_t hidden, float eps, DType dtype,
                               Stream& stream) {
   if (rows == 0) return;
-  with_pack(packs_of(8, 2, {hidden}, {residual, delta, weight, out}), [&](auto n) {
+  // Blocks of one index meet: the same number on every rank, whatever its GPU.
+  const std::int64_t most_blocks = added.meeting.turn == nullptr ? rows : meeting_blocks;
+  bool wide = packs_of(8, 2, {hidden}, {residual, weight, out});
+  for (int p = 0; p < added.n; ++p) wide = wide && packs_of(8, 2, {}, {added.parts[p]});
+  with_pack(wide, [&](auto n) {
     with_element(dtype, [&]<class T>(T*) {
-      const bool held = hidden / n <= most_norm_threads;
-      launch(held ? rmsnorm_rows<n, true, T> : rmsnorm_rows<n, false, T>, blocks_of(rows),
-             threads_for(hidden / n, most_norm_threads), 0, cuda_stream(stream), residual, delta,
-             static_cast<const T*>(weight), static_cast<T*>(out), hidden, eps);
+      with_element(added.dtype, [&]<class Part>(Part*) {
+        const bool held = hidden / n <= most_norm_threads;
+        launch(held ? rmsnorm_rows<n, true, T, Part> : rmsnorm_rows<n, false, T, Part>,
+               blocks_of(std::min(rows, most_blocks)), threads_for(hidden / n, most_norm_threads), 0,
+               cuda_stream(stream), residual, added, static_cast<const T*>(weight), static_cast<T*>(out),
+               rows, hidden, eps);
+      });
     });
   });
 }

@@ -65,13 +65,15 @@ void ReferenceKernels::embed(const std::int32_t* ids, const void* table, std::in
   }
 }
 
-void ReferenceKernels::add_rmsnorm(float* residual, const float* delta, const void* weight, void* out,
+void ReferenceKernels::add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
                                    std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream&) {
   for (std::int64_t r = 0; r < rows; ++r) {
     float* row = residual + r * hidden;
     double squares = 0;
     for (std::int64_t i = 0; i < hidden; ++i) {
-      if (delta != nullptr) row[i] += delta[r * hidden + i];
+      float sum = 0;
+      for (int p = 0; p < added.n; ++p) sum += load(added.parts[p], r * hidden + i, added.dtype);
+      row[i] += sum;
       squares += static_cast<double>(row[i]) * row[i];
     }
     const double scale = 1.0 / std::sqrt(squares / static_cast<double>(hidden) + eps);

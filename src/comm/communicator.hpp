@@ -47,6 +47,13 @@ class Communicator {
   // out: (size, bytes), rank r's part at r.
   virtual void all_gather(const void* in, void* out, std::size_t bytes, Stream& stream) = 0;
 
+  // The type that partial sums of activations of `dtype` are best added up in.
+  virtual DType sum_dtype(DType /*dtype*/) const { return DType::f32; }
+  // Memory of every rank, `bytes` at least, that this rank's kernels read and write: element r is rank r's.
+  // Zero at first; where a call asks for more than the last one did it is new, and the old one is gone. Empty
+  // where ranks do not reach each other's memory. Collective.
+  virtual std::vector<void*> peer_memory(std::size_t /*bytes*/) { return {}; }
+
   // Ends the whole job at once with this exit code: the last resort when ranks can no longer agree.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };

@@ -1,12 +1,14 @@
 #include "comm/cuda_communicator.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <exception>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/process.hpp"
 #include "comm/launcher.hpp"
 #include "device/cuda_stream.hpp"
 
@@ -39,7 +41,8 @@ std::string nccl_version() {
   return fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 
-CudaCommunicator::CudaCommunicator(std::shared_ptr<Communicator> host) : host_(std::move(host)) {
+CudaCommunicator::CudaCommunicator(std::shared_ptr<Communicator> host, Device& device)
+    : host_(std::move(host)), device_(device) {
   std::string error;
   try {
     connect();
@@ -61,7 +64,67 @@ CudaCommunicator::~CudaCommunicator() {
   }
   done_.notify_all();
   watcher_.join();
+  if (std::uncaught_exceptions() == 0) unshare();
   ncclCommDestroy(nccl_);
+}
+
+std::vector<void*> CudaCommunicator::peer_memory(std::size_t bytes) {
+  if (shares_ && (!shared_ || shared_->bytes() < bytes)) {
+    unshare();
+    std::string error;
+    try {
+      share(bytes);
+    } catch (const std::exception& e) {
+      error = fmt::format("rank {} of the group: {}", host_->rank(), e.what());
+    }
+    const std::string first = agree_on_error(*host_, error);
+    if (!first.empty()) {
+      if (host_->rank() == 0) log::warning("GPUs do not share memory, NCCL adds up all sums: " + first);
+      unshare();
+      shares_ = false;
+    }
+  }
+  std::vector<void*> memory;
+  if (!shares_) return memory;
+  for (const auto& buffer : opened_) memory.push_back(buffer ? buffer->data() : shared_->data());
+  return memory;
+}
+
+// Each rank goes through the same collectives, whatever it fails at.
+void CudaCommunicator::share(std::size_t bytes) {
+  std::string handle;
+  std::exception_ptr failure;
+  try {
+    shared_ = device_.allocate_for_peers(bytes);
+    const std::vector<std::byte> zeros(bytes);
+    device_.copy_to_device(shared_->data(), zeros.data(), bytes);
+    device_.synchronize();
+    handle = host_name() + "\n" + device_.peer_handle(*shared_);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::vector<std::string> handles = host_->all_gather(handle);
+  if (failure) std::rethrow_exception(failure);
+  for (int r = 0; r < host_->size(); ++r) {
+    const std::string& theirs = handles[static_cast<std::size_t>(r)];
+    const std::size_t end = theirs.find('\n');
+    if (r == host_->rank()) {
+      opened_.push_back(nullptr);
+    } else if (end == std::string::npos) {
+      throw RunError(fmt::format("rank {} has none to share", r));
+    } else if (theirs.substr(0, end) != host_name()) {
+      throw RunError(fmt::format("rank {} is on another node", r));
+    } else {
+      opened_.push_back(device_.open_peer(theirs.substr(end + 1), bytes));
+    }
+  }
+}
+
+// Whoever frees memory that a peer has open, loses it for both.
+void CudaCommunicator::unshare() {
+  opened_.clear();
+  host_->barrier();
+  shared_.reset();
 }
 
 void CudaCommunicator::connect() {
@@ -110,6 +173,11 @@ void CudaCommunicator::all_reduce_max(float* data, std::int64_t n, Stream& strea
 
 void CudaCommunicator::all_gather(const void* in, void* out, std::size_t bytes, Stream& stream) {
   check_nccl(ncclAllGather(in, out, bytes, ncclInt8, nccl_, cuda_stream(stream)), "ncclAllGather", nccl_);
+}
+
+void CudaCommunicator::abort(int exit_code) {
+  host_->abort(exit_code);
+  std::_Exit(exit_code);  // what the compiler cannot know
 }
 
 }  // namespace hydrajob

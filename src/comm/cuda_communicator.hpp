@@ -20,9 +20,9 @@ std::string nccl_version();
 
 class CudaCommunicator final : public Communicator {
  public:
-  // Between the GPUs that are current in these ranks' threads. Throws RunError on every rank when NCCL
-  // refuses one. Collective.
-  explicit CudaCommunicator(std::shared_ptr<Communicator> host);
+  // `device`: this rank's GPU, current in this thread; it outlives this object. Throws RunError on every rank
+  // when NCCL refuses one. Collective.
+  CudaCommunicator(std::shared_ptr<Communicator> host, Device& device);
   ~CudaCommunicator() override;
   CudaCommunicator(const CudaCommunicator&) = delete;
   CudaCommunicator& operator=(const CudaCommunicator&) = delete;
@@ -31,6 +31,10 @@ class CudaCommunicator final : public Communicator {
   void all_reduce_sum(std::uint64_t* data, std::int64_t n, Stream& stream) override;
   void all_reduce_max(float* data, std::int64_t n, Stream& stream) override;
   void all_gather(const void* in, void* out, std::size_t bytes, Stream& stream) override;
+
+  // What travels between GPUs is as short as what they compute with.
+  DType sum_dtype(DType dtype) const override { return dtype; }
+  std::vector<void*> peer_memory(std::size_t bytes) override;
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
@@ -45,13 +49,19 @@ class CudaCommunicator final : public Communicator {
   void send(const std::string& bytes, int to, int tag) override { host_->send(bytes, to, tag); }
   std::string receive(int from, int tag) override { return host_->receive(from, tag); }
   std::optional<std::pair<int, std::string>> try_receive(int tag) override { return host_->try_receive(tag); }
-  [[noreturn]] void abort(int exit_code) override { host_->abort(exit_code); }
+  [[noreturn]] void abort(int exit_code) override;
 
  private:
   void connect();
   void watch();
+  void share(std::size_t bytes);
+  void unshare();
 
   std::shared_ptr<Communicator> host_;
+  Device& device_;
+  std::unique_ptr<Buffer> shared_;               // with the peers
+  std::vector<std::unique_ptr<Buffer>> opened_;  // theirs; null: this rank's
+  bool shares_ = true;                           // no rank has failed to
   ncclComm_t nccl_ = nullptr;
   // NCCL finds a lost peer in the background and says so only when it is asked.
   std::thread watcher_;

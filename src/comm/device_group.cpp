@@ -11,7 +11,7 @@ namespace hydrajob {
 Communicator& DeviceGroup::on(Device& device) {
   if (device.kind() == DeviceKind::cpu || host_->size() == 1) return *host_;
   std::unique_ptr<Communicator>& found = on_device_[device.kind()];
-  if (!found) found = std::make_unique<CudaCommunicator>(host_);
+  if (!found) found = std::make_unique<CudaCommunicator>(host_, device);
   return *found;
 }
 

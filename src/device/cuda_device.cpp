@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <cuda_runtime_api.h>
 #include <limits>
 #include <utility>
@@ -121,18 +122,23 @@ class CudaMemory {
   }
 
   Place take(std::size_t bytes) {
+    const auto offset = arena_.take(bytes);
+    if (!offset) return take_own(bytes);
     Place place;
-    if (const auto offset = arena_.take(bytes)) {
-      place.data = begin_of_reserved() + *offset;
-      place.offset = *offset;
-    } else {
-      const std::size_t free = limit_ - std::min(limit_, arena_.bytes() + own_);
-      if (bytes > free) refuse(bytes, "");
-      place.own = Block(bytes);
-      if (place.own.data() == nullptr) refuse(bytes, ", and the GPU has no more");
-      place.data = place.own.data();
-      own_ += bytes;
-    }
+    place.data = begin_of_reserved() + *offset;
+    place.offset = *offset;
+    held_ += bytes;
+    return place;
+  }
+
+  Place take_own(std::size_t bytes) {
+    const std::size_t free = limit_ - std::min(limit_, arena_.bytes() + own_);
+    if (bytes > free) refuse(bytes, "");
+    Place place;
+    place.own = Block(bytes);
+    if (place.own.data() == nullptr) refuse(bytes, ", and the GPU has no more");
+    place.data = place.own.data();
+    own_ += bytes;
     held_ += bytes;
     return place;
   }
@@ -171,8 +177,12 @@ class CudaMemory {
 
 class CudaBuffer final : public Buffer {
  public:
-  CudaBuffer(std::size_t bytes, std::shared_ptr<CudaMemory> memory)
-      : bytes_(bytes), memory_(std::move(memory)), place_(memory_->take(bytes)) {}
+  enum class Where { anywhere, own_block };
+
+  CudaBuffer(std::size_t bytes, std::shared_ptr<CudaMemory> memory, Where where = Where::anywhere)
+      : bytes_(bytes),
+        memory_(std::move(memory)),
+        place_(where == Where::anywhere ? memory_->take(bytes) : memory_->take_own(bytes)) {}
   ~CudaBuffer() override { memory_->give_back(place_, bytes_); }
   CudaBuffer(const CudaBuffer&) = delete;
   CudaBuffer& operator=(const CudaBuffer&) = delete;
@@ -184,6 +194,27 @@ class CudaBuffer final : public Buffer {
   std::size_t bytes_;
   std::shared_ptr<CudaMemory> memory_;  // buffers may outlive their device
   CudaMemory::Place place_;
+};
+
+// Another process's memory, opened.
+class PeerBuffer final : public Buffer {
+ public:
+  PeerBuffer(const std::string& handle, std::size_t bytes) : bytes_(bytes) {
+    cudaIpcMemHandle_t opened{};
+    if (handle.size() != sizeof opened) throw RunError("CUDA: no handle of another process's memory");
+    std::memcpy(&opened, handle.data(), sizeof opened);
+    HJ_CUDA_CHECK(cudaIpcOpenMemHandle(&data_, opened, cudaIpcMemLazyEnablePeerAccess));
+  }
+  ~PeerBuffer() override { cudaIpcCloseMemHandle(data_); }
+  PeerBuffer(const PeerBuffer&) = delete;
+  PeerBuffer& operator=(const PeerBuffer&) = delete;
+
+  void* data() override { return data_; }
+  std::size_t bytes() const override { return bytes_; }
+
+ private:
+  std::size_t bytes_;
+  void* data_ = nullptr;
 };
 
 int choose_gpu(const DeviceRequest& request) {
@@ -249,6 +280,18 @@ class CudaDevice final : public Device {
   }
   std::unique_ptr<Buffer> allocate(std::size_t bytes) override {
     return std::make_unique<CudaBuffer>(bytes, memory_);
+  }
+
+  std::unique_ptr<Buffer> allocate_for_peers(std::size_t bytes) override {
+    return std::make_unique<CudaBuffer>(bytes, memory_, CudaBuffer::Where::own_block);
+  }
+  std::string peer_handle(Buffer& buffer) override {
+    cudaIpcMemHandle_t handle{};
+    HJ_CUDA_CHECK(cudaIpcGetMemHandle(&handle, buffer.data()));
+    return {reinterpret_cast<const char*>(&handle), sizeof handle};
+  }
+  std::unique_ptr<Buffer> open_peer(const std::string& handle, std::size_t bytes) override {
+    return std::make_unique<PeerBuffer>(handle, bytes);
   }
 
   Stream& stream() override { return *stream_; }

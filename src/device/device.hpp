@@ -81,6 +81,17 @@ class Device {
   // for.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
 
+  // Memory that other processes of this node can open, in a block of its own; as allocate() else. Null: this
+  // backend has none, or not with these GPUs.
+  virtual std::unique_ptr<Buffer> allocate_for_peers(std::size_t /*bytes*/) { return nullptr; }
+  // What another process opens it with.
+  virtual std::string peer_handle(Buffer& /*buffer*/) { return {}; }
+  // The memory of another process behind its handle, as this device reaches it. Throws RunError where it does
+  // not. It is closed before its owner frees it.
+  virtual std::unique_ptr<Buffer> open_peer(const std::string& /*handle*/, std::size_t /*bytes*/) {
+    return nullptr;
+  }
+
   virtual Stream& stream() = 0;
   virtual void synchronize() = 0;
 

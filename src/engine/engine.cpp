@@ -197,6 +197,7 @@ class Engine::Impl {
     ForwardLimits limits;
     limits.logits_rows = std::max(layout.n_logits_rows, rows);
     limits.positions = layout.positions;
+    limits.step_rows = state.new_tokens > 1 ? rows : 0;
     PassLimits prefill, decode;
     for (const Pass& pass : layout.prefill) prefill.include(pass);
     decode.include(layout.decode);
@@ -243,7 +244,9 @@ class Engine::Impl {
   }
 
   DevicePass device_pass(const PassBuffers& rows, const Pass& pass, const AttentionPlan* plan) const {
-    return {&rows, attention_shape(*model_, pass, state_->share), plan};
+    DevicePass result{&rows, attention_shape(*model_, pass, state_->share), plan};
+    result.step = &pass == &state_->layout.decode;
+    return result;
   }
 
   // From every sequence's last token to its next: device work only, the same at every step.
@@ -251,7 +254,7 @@ class Engine::Impl {
     State& s = *state_;
     const PassBuffers& rows = *s.rows;
     s.forward->run(device_pass(rows, s.layout.decode, s.decode_plan.get()), *s.cache);
-    s.last_logits = s.forward->logits_of_pass(s.layout.decode.n_rows());
+    s.last_logits = s.forward->logits_of_step(s.layout.decode.n_rows());
     draw(rows.positions(), rows.slots(), rows.own_length());
   }
 

@@ -44,11 +44,14 @@ void KvCache::copy(const CacheCopy& copy, Device& device) const {
 }
 
 Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits)
-    : model_(model), context_(context) {
+    : model_(model),
+      context_(context),
+      sum_dtype_(context.group->sum_dtype(model.dtype)),
+      peers_(PeerSums::make(*context.group, limits.step_rows, model.architecture.hidden, model.dtype)) {
   const Architecture& a = model.architecture;
   const std::size_t element = size_of(model.dtype);
   residual_ = allocate(limits.rows * a.hidden, sizeof(float));
-  if (context_.group->size() > 1) delta_ = allocate(limits.rows * a.hidden, sizeof(float));
+  if (context_.group->size() > 1) delta_ = allocate(limits.rows * a.hidden, size_of(sum_dtype_));
   normed_ = allocate(std::max(limits.rows, limits.logits_rows) * a.hidden, element);
   qkv_ = allocate(limits.rows * (model.n_heads + 2 * model.n_kv_heads) * a.head_dim, element);
   q_ = allocate(limits.rows * model.n_heads * a.head_dim, element);
@@ -56,7 +59,8 @@ Forward::Forward(const Model& model, const EngineContext& context, const Forward
   gate_up_ = allocate(limits.rows * 2 * model.intermediate, element);
   gated_ = allocate(limits.rows * model.intermediate, element);
   kept_residual_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
-  if (delta_) kept_delta_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
+  if (delta_) kept_delta_ = allocate(limits.logits_rows * a.hidden, size_of(sum_dtype_));
+  if (peers_) bytes_ += peers_->bytes();
   logits_ = allocate(limits.logits_rows * model.vocabulary.count(), sizeof(float));
   workspace_ = allocate(static_cast<std::int64_t>(limits.attention_workspace), 1);
 
@@ -128,9 +132,12 @@ void Forward::tune(std::int64_t rows) {
     return weights;
   };
   tune_one(*normed_, of_layers(&Layer::qkv), *qkv_, model_.dtype, rows);
-  tune_one(*attended_, of_layers(&Layer::o), *residual_, DType::f32, rows);
+  // What a sublayer adds goes to the residual stream itself where no other rank has a part of it.
+  Buffer& added = delta_ ? *delta_ : *residual_;
+  const DType added_dtype = delta_ ? sum_dtype_ : DType::f32;
+  tune_one(*attended_, of_layers(&Layer::o), added, added_dtype, rows);
   tune_one(*normed_, of_layers(&Layer::gate_up), *gate_up_, model_.dtype, rows);
-  tune_one(*gated_, of_layers(&Layer::down), *residual_, DType::f32, rows);
+  tune_one(*gated_, of_layers(&Layer::down), added, added_dtype, rows);
 }
 
 void Forward::tune_logits(std::int64_t rows) {
@@ -142,13 +149,17 @@ void Forward::run(const DevicePass& pass, const KvCache& cache) {
   context_.kernels->embed(pass.rows->ids(), model_.embedding->data(), model_.vocabulary.begin,
                           model_.vocabulary.count(), residual_->as<float>(), rows, model_.architecture.hidden,
                           model_.dtype, context_.device->stream());
-  sum_over_ranks(residual_->as<float>(), rows);
+  if (context_.group->size() > 1) {
+    context_.group->all_reduce_sum(residual_->data(), rows * model_.architecture.hidden, DType::f32,
+                                   context_.device->stream());
+  }
+  added_ = {};
   for (std::size_t i = 0; i < model_.layers.size(); ++i) {
-    layer(model_.layers[i], cache.layer(static_cast<std::int64_t>(i)), pass, i == 0);
+    layer(model_.layers[i], cache.layer(static_cast<std::int64_t>(i)), pass);
   }
 }
 
-void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first) {
+void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass) {
   Kernels& kernels = *context_.kernels;
   Stream& stream = context_.device->stream();
   const Architecture& a = model_.architecture;
@@ -156,10 +167,9 @@ void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass
   const std::int64_t rows = pass.attention.n_rows;
   const auto eps = static_cast<float>(a.rms_eps);
   auto* residual = residual_->as<float>();
-  const float* delta = delta_ ? delta_->as<float>() : nullptr;
 
-  kernels.add_rmsnorm(residual, first ? nullptr : delta, layer.attention_norm->data(), normed_->data(), rows,
-                      a.hidden, eps, dtype, stream);
+  kernels.add_rmsnorm(residual, added_, layer.attention_norm->data(), normed_->data(), rows, a.hidden, eps,
+                      dtype, stream);
   kernels.linear(normed_->data(), *layer.qkv, qkv_->data(), dtype, rows, dtype, stream);
   // Without attention its output is the rotated query: the paper's ceiling.
   void* rotated = pass.plan != nullptr ? q_->data() : attended_->data();
@@ -171,30 +181,41 @@ void Forward::layer(const Layer& layer, const KvView& kv, const DevicePass& pass
     args.kv = kv;
     kernels.attention(*pass.plan, args, stream);
   }
-  add_sublayer(*attended_, *layer.o, rows);
-  kernels.add_rmsnorm(residual, delta, layer.mlp_norm->data(), normed_->data(), rows, a.hidden, eps, dtype,
+  added_ = add_sublayer(*attended_, *layer.o, pass);
+  kernels.add_rmsnorm(residual, added_, layer.mlp_norm->data(), normed_->data(), rows, a.hidden, eps, dtype,
                       stream);
   kernels.linear(normed_->data(), *layer.gate_up, gate_up_->data(), dtype, rows, dtype, stream);
   kernels.swiglu(gate_up_->data(), gated_->data(), rows, model_.intermediate, dtype, stream);
-  add_sublayer(*gated_, *layer.down, rows);
+  added_ = add_sublayer(*gated_, *layer.down, pass);
 }
 
-// What a sublayer adds to the residual stream: at once where this rank has all of it, and else as delta_,
-// which the next normalisation adds.
-void Forward::add_sublayer(Buffer& x, const PackedWeight& weight, std::int64_t rows) {
+// What a sublayer adds to the residual stream: at once where this rank has all of it, and else by the next
+// normalisation, which gets what there is to add.
+PartialSums Forward::add_sublayer(Buffer& x, const PackedWeight& weight, const DevicePass& pass) {
+  Kernels& kernels = *context_.kernels;
   Stream& stream = context_.device->stream();
+  const std::int64_t rows = pass.attention.n_rows;
   if (!delta_) {
-    context_.kernels->add_linear(x.data(), weight, residual_->as<float>(), rows, model_.dtype, stream);
-    return;
+    kernels.add_linear(x.data(), weight, residual_->as<float>(), rows, model_.dtype, stream);
+    return {};
   }
-  context_.kernels->linear(x.data(), weight, delta_->data(), DType::f32, rows, model_.dtype, stream);
-  sum_over_ranks(delta_->as<float>(), rows);
+  if (pass.step && peers_) {
+    kernels.linear(x.data(), weight, peers_->next(), model_.dtype, rows, model_.dtype, stream);
+    return peers_->sums();
+  }
+  kernels.linear(x.data(), weight, delta_->data(), sum_dtype_, rows, model_.dtype, stream);
+  context_.group->all_reduce_sum(delta_->data(), rows * model_.architecture.hidden, sum_dtype_, stream);
+  return summed(delta_.get());
 }
 
-void Forward::sum_over_ranks(float* partial, std::int64_t rows) {
-  if (context_.group->size() == 1) return;
-  context_.group->all_reduce_sum(partial, rows * model_.architecture.hidden, DType::f32,
-                                 context_.device->stream());
+// `delta` has the sums already.
+PartialSums Forward::summed(Buffer* delta) const {
+  PartialSums sums;
+  if (delta == nullptr) return sums;
+  sums.parts[0] = delta->data();
+  sums.n = 1;
+  sums.dtype = sum_dtype_;
+  return sums;
 }
 
 void Forward::keep_wanted(const Pass& pass) {
@@ -204,24 +225,26 @@ void Forward::keep_wanted(const Pass& pass) {
     context_.device->copy_on_device(kept_residual_->as<float>() + row.target * hidden,
                                     residual_->as<float>() + row.source * hidden, bytes);
     if (!delta_) continue;
-    context_.device->copy_on_device(kept_delta_->as<float>() + row.target * hidden,
-                                    delta_->as<float>() + row.source * hidden, bytes);
+    const std::size_t delta_bytes = static_cast<std::size_t>(hidden) * size_of(sum_dtype_);
+    context_.device->copy_on_device(
+        kept_delta_->as<std::byte>() + static_cast<std::size_t>(row.target) * delta_bytes,
+        delta_->as<std::byte>() + static_cast<std::size_t>(row.source) * delta_bytes, delta_bytes);
   }
 }
 
 float* Forward::logits_of_kept(std::int64_t rows) {
-  return compute_logits(*kept_residual_, kept_delta_.get(), rows);
+  return compute_logits(*kept_residual_, summed(kept_delta_.get()), rows);
 }
 
-float* Forward::logits_of_pass(std::int64_t rows) {
-  return compute_logits(*residual_, delta_.get(), rows);
+float* Forward::logits_of_step(std::int64_t rows) {
+  return compute_logits(*residual_, added_, rows);
 }
 
-float* Forward::compute_logits(Buffer& residual, Buffer* delta, std::int64_t rows) {
+float* Forward::compute_logits(Buffer& residual, const PartialSums& added, std::int64_t rows) {
   Stream& stream = context_.device->stream();
-  context_.kernels->add_rmsnorm(residual.as<float>(), delta != nullptr ? delta->as<float>() : nullptr,
-                                model_.final_norm->data(), normed_->data(), rows, model_.architecture.hidden,
-                                static_cast<float>(model_.architecture.rms_eps), model_.dtype, stream);
+  context_.kernels->add_rmsnorm(residual.as<float>(), added, model_.final_norm->data(), normed_->data(), rows,
+                                model_.architecture.hidden, static_cast<float>(model_.architecture.rms_eps),
+                                model_.dtype, stream);
   context_.kernels->linear(normed_->data(), *model_.lm_head, logits_->data(), DType::f32, rows, model_.dtype,
                            stream);
   return logits();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "comm/communicator.hpp"
 #include "device/device.hpp"
@@ -11,6 +12,7 @@
 #include "engine/layout.hpp"
 #include "engine/model.hpp"
 #include "engine/pass_buffers.hpp"
+#include "engine/peer_sums.hpp"
 #include "engine/rope.hpp"
 #include "kernels/kernels.hpp"
 
@@ -38,6 +40,7 @@ class KvCache {
 // The largest pass that a forward will see.
 struct ForwardLimits {
   std::int64_t rows = 0;
+  std::int64_t step_rows = 0;  // of a decode step; 0: there is none
   std::int64_t logits_rows = 0;
   std::int64_t positions = 0;
   std::size_t attention_workspace = 0;
@@ -51,6 +54,7 @@ struct DevicePass {
   const PassBuffers* rows = nullptr;
   AttentionArgs attention;              // its shape; arrays, data and workspace are placed by the forward
   const AttentionPlan* plan = nullptr;  // of its attention; null without attention
+  bool step = false;                    // of the decode: its rows are step_rows at most
 };
 
 class Forward {
@@ -67,8 +71,8 @@ class Forward {
   void keep_wanted(const Pass& pass);
   // Logits of the rows kept so far (`rows` of them): (rows, local vocabulary) f32, valid until the next call.
   float* logits_of_kept(std::int64_t rows);
-  // Logits of all rows of the last pass.
-  float* logits_of_pass(std::int64_t rows);
+  // Logits of all rows of the last pass, which was a step of the decode.
+  float* logits_of_step(std::int64_t rows);
   // Where the last ones stand.
   float* logits() const { return logits_->as<float>(); }
 
@@ -77,24 +81,28 @@ class Forward {
  private:
   std::unique_ptr<Buffer> allocate(std::int64_t elements, std::size_t element_bytes);
   AttentionArgs placed(const DevicePass& pass) const;
-  void layer(const Layer& layer, const KvView& kv, const DevicePass& pass, bool first);
+  void layer(const Layer& layer, const KvView& kv, const DevicePass& pass);
   void tune_one(Buffer& x, std::vector<const PackedWeight*> weights, Buffer& y, DType y_dtype,
                 std::int64_t rows);
-  void add_sublayer(Buffer& x, const PackedWeight& weight, std::int64_t rows);
-  void sum_over_ranks(float* partial, std::int64_t rows);
-  float* compute_logits(Buffer& residual, Buffer* delta, std::int64_t rows);
+  PartialSums add_sublayer(Buffer& x, const PackedWeight& weight, const DevicePass& pass);
+  PartialSums summed(Buffer* delta) const;
+  float* compute_logits(Buffer& residual, const PartialSums& added, std::int64_t rows);
 
   const Model& model_;
   EngineContext context_;
+  DType sum_dtype_;                // of what is added up over ranks
+  std::optional<PeerSums> peers_;  // of decode steps; none: the group adds up
+  PartialSums added_;              // to the residual stream by its next normalisation
   std::size_t bytes_ = 0;
 
   std::unique_ptr<Buffer> cosine_, sine_;  // (positions, head_dim / 2) f32
   std::unique_ptr<Buffer> residual_;       // (rows, hidden) f32: the stream
-  std::unique_ptr<Buffer> delta_;          // (rows, hidden) f32: what the last sublayer adds; null: one rank
-  std::unique_ptr<Buffer> normed_;         // (rows, hidden)
+  std::unique_ptr<Buffer>
+      delta_;  // (rows, hidden) of sum_dtype_: what the last sublayer adds; null: one rank
+  std::unique_ptr<Buffer> normed_;                      // (rows, hidden)
   std::unique_ptr<Buffer> qkv_, q_, attended_;          // (rows, …)
   std::unique_ptr<Buffer> gate_up_, gated_;             // (rows, 2 intermediate), (rows, intermediate)
-  std::unique_ptr<Buffer> kept_residual_, kept_delta_;  // (logits rows, hidden) f32; as above
+  std::unique_ptr<Buffer> kept_residual_, kept_delta_;  // (logits rows, hidden) f32, sum_dtype_; as above
   std::unique_ptr<Buffer> logits_;                      // (logits rows, local vocabulary) f32
   std::unique_ptr<Buffer> workspace_;
 };

@@ -199,7 +199,7 @@ class CostModel {
     const double logits_rows = std::max(first, batch);
     const double f32 = sizeof(float);
     // The residual stream, and of several ranks what a sublayer adds to it.
-    const double streams = (spec_.tensor_parallel > 1 ? 2 : 1) * shape_.hidden * f32;
+    const double streams = shape_.hidden * (f32 + sum_element());
     const double heads = (2 * shape_.n_heads + shape_.n_heads + 2 * shape_.n_kv_heads) * shape_.head_dim;
     double bytes = rows * (streams + shape_.element * (heads + 3 * shape_.intermediate));
     bytes += std::max(rows, logits_rows) * shape_.hidden * shape_.element;
@@ -208,6 +208,21 @@ class CostModel {
     if (first != batch) bytes += batch * (shape_.vocab * f32 + sizeof(std::int32_t));
     const auto positions = static_cast<double>(spec_.prefix + spec_.suffix + spec_.new_tokens);
     return bytes + positions * shape_.head_dim * f32;  // rotary tables: cosine and sine
+  }
+
+  // Of what is added up over ranks; 0 where there is one.
+  double sum_element() const {
+    if (spec_.tensor_parallel == 1) return 0;
+    return spec_.device == "cuda" ? shape_.element : sizeof(float);
+  }
+
+  // Two parts of a decode step's sums that GPUs read from each other, and what they count meetings with
+  // (engine/peer_sums).
+  double peer_bytes() const {
+    constexpr double most_read = 32 << 20, meetings = 512 * (8 + 1) * 4;
+    if (spec_.device != "cuda" || spec_.tensor_parallel == 1 || spec_.new_tokens == 1) return 0;
+    const double part = static_cast<double>(spec_.batch) * shape_.hidden * shape_.element;
+    return part * (spec_.tensor_parallel - 1) > most_read ? 0 : 2 * part + meetings;
   }
 
   double operation_bytes() const {
@@ -220,10 +235,11 @@ class CostModel {
   // arrays, the ids drawn, what sampling needs.
   double step_bytes() const {
     const auto batch = static_cast<double>(spec_.batch);
-    double bytes = 0;  // of the largest pass of prefill
+    double bytes = peer_bytes();
+    double of_prefill = 0;  // of the largest pass
     for (const PassShape& pass : passes_)
-      bytes = std::max(bytes, arrays(static_cast<double>(pass.rows), pass));
-    bytes += arrays(batch, step_);
+      of_prefill = std::max(of_prefill, arrays(static_cast<double>(pass.rows), pass));
+    bytes += of_prefill + arrays(batch, step_);
     bytes += batch * sizeof(std::int32_t) * (1 + static_cast<double>(spec_.new_tokens));
     bytes +=
         batch * (4 + 8 + 8 * static_cast<double>(spec_.tensor_parallel));  // sequences, best ones, all ranks'

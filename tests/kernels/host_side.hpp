@@ -26,13 +26,16 @@ class HostSide final : public Kernels {
     kernels_->embed(call.in(ids, rows), call.in_bytes(table, n_ids * hidden * bytes(dtype)), first_id, n_ids,
                     call.out(residual, rows * hidden), rows, hidden, dtype, device_->stream());
   }
-  void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out, std::int64_t rows,
-                   std::int64_t hidden, float eps, DType dtype, Stream&) override {
+  void add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
+                   std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream&) override {
     Call call(*device_);
-    kernels_->add_rmsnorm(call.out(residual, rows * hidden), call.in(delta, rows * hidden),
-                          call.in_bytes(weight, hidden * bytes(dtype)),
-                          call.out_bytes(out, rows * hidden * bytes(dtype)), rows, hidden, eps, dtype,
-                          device_->stream());
+    PartialSums there = added;
+    for (int p = 0; p < added.n; ++p) {
+      there.parts[p] = call.in_bytes(added.parts[p], rows * hidden * bytes(added.dtype));
+    }
+    kernels_->add_rmsnorm(
+        call.out(residual, rows * hidden), there, call.in_bytes(weight, hidden * bytes(dtype)),
+        call.out_bytes(out, rows * hidden * bytes(dtype)), rows, hidden, eps, dtype, device_->stream());
   }
   std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override {

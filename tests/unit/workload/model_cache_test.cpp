@@ -20,7 +20,7 @@ class PackingKernels final : public Kernels {
   }
   void embed(const std::int32_t*, const void*, std::int64_t, std::int64_t, float*, std::int64_t, std::int64_t,
              DType, Stream&) override {}
-  void add_rmsnorm(float*, const float*, const void*, void*, std::int64_t, std::int64_t, float, DType,
+  void add_rmsnorm(float*, const PartialSums&, const void*, void*, std::int64_t, std::int64_t, float, DType,
                    Stream&) override {}
   void linear(const void*, const PackedWeight&, void*, DType, std::int64_t, DType, Stream&) override {}
   void add_linear(const void*, const PackedWeight&, float*, std::int64_t, DType, Stream&) override {}

@@ -104,9 +104,9 @@ class WatchedKernels final : public Kernels {
              float* residual, std::int64_t rows, std::int64_t hidden, DType dtype, Stream& stream) override {
     kernels_->embed(ids, table, first_id, n_ids, residual, rows, hidden, dtype, stream);
   }
-  void add_rmsnorm(float* residual, const float* delta, const void* weight, void* out, std::int64_t rows,
-                   std::int64_t hidden, float eps, DType dtype, Stream& stream) override {
-    kernels_->add_rmsnorm(residual, delta, weight, out, rows, hidden, eps, dtype, stream);
+  void add_rmsnorm(float* residual, const PartialSums& added, const void* weight, void* out,
+                   std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream& stream) override {
+    kernels_->add_rmsnorm(residual, added, weight, out, rows, hidden, eps, dtype, stream);
   }
   std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override {

@@ -1,0 +1,68 @@
+// Kernels of several GPUs that wait for each other, and what they read of each other's memory.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/element.cuh"
+#include "kernels/partial_sums.hpp"
+
+namespace hydrajob::cuda {
+
+// Returns once the blocks of this index on all `n` ranks have called it as often. What a rank's stream did
+// before its kernel is then there for all: begin_kernel() has waited for it, and the release passes it on. A
+// block waits for peers of its own index only, which wait for nothing before they arrive: so there may be
+// more blocks than a GPU holds at once.
+__device__ inline void meet(const Meeting& meeting, int n) {
+  __shared__ std::uint32_t turn;
+  if (threadIdx.x == 0) {
+    turn = meeting.turn[blockIdx.x] + 1;
+    meeting.turn[blockIdx.x] = turn;
+  }
+  __syncthreads();
+  const int peer = static_cast<int>(threadIdx.x);
+  if (peer < n && peer != meeting.rank) {
+    std::uint32_t* there = meeting.arrived[peer] + blockIdx.x * most_peers + meeting.rank;
+    const std::uint32_t* here = meeting.arrived[meeting.rank] + blockIdx.x * most_peers + peer;
+    asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(there), "r"(turn) : "memory");
+    std::uint32_t arrived;
+    do {
+      asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(arrived) : "l"(here) : "memory");
+    } while (static_cast<std::int32_t>(arrived - turn) < 0);  // counts may wrap
+  }
+  __syncthreads();
+}
+
+// As load(), but never from this multiprocessor's first cache, which does not see what other GPUs write.
+template <int N, class T>
+__device__ inline void load_past_l1(const T* source, Pack<T, N>& pack) {
+  constexpr int bytes = N * sizeof(T);
+  if constexpr (bytes % 16 == 0) {
+#pragma unroll
+    for (int i = 0; i < bytes / 16; ++i) {
+      reinterpret_cast<uint4*>(&pack)[i] = __ldcg(reinterpret_cast<const uint4*>(source) + i);
+    }
+  } else {
+    static_assert(N == 1);
+    pack.values[0] = __ldcg(source);
+  }
+}
+
+// Elements [i, i + N) of the sum. All parts are asked for before any is added.
+template <class Part, int N>
+__device__ inline void sum_parts(const PartialSums& added, std::int64_t i, float (&sum)[N]) {
+  Pack<Part, N> parts[most_peers];
+#pragma unroll
+  for (int p = 0; p < most_peers; ++p) {
+    if (p < added.n) load_past_l1(static_cast<const Part*>(added.parts[p]) + i, parts[p]);
+  }
+#pragma unroll
+  for (int j = 0; j < N; ++j) sum[j] = 0;
+#pragma unroll
+  for (int p = 0; p < most_peers; ++p) {
+    if (p >= added.n) continue;
+#pragma unroll
+    for (int j = 0; j < N; ++j) sum[j] += to_float(parts[p].values[j]);
+  }
+}
+
+}  // namespace hydrajob::cuda

@@ -1,0 +1,40 @@
+// Partial sums of a decode step that each GPU of a group reads from the others' memory itself: no collective
+// runs between a sublayer's product and the normalisation that adds what it gives.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "kernels/partial_sums.hpp"
+
+namespace hydrajob {
+
+class PeerSums {
+ public:
+  // Of `rows` rows at most, all ranks the same. Nothing where the ranks cannot, or where NCCL is faster.
+  // Collective.
+  static std::optional<PeerSums> make(Communicator& group, std::int64_t rows, std::int64_t hidden,
+                                      DType dtype);
+
+  // Where this rank's next part goes, (rows, hidden) dtype. Two places in turn: when a rank writes a part,
+  // its peers have read the one before the last, since they have met it at the last.
+  void* next();
+  // The parts of all ranks, of the last next().
+  PartialSums sums() const;
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  PeerSums(std::vector<void*> memory, int rank, std::size_t part_bytes, std::size_t bytes, DType dtype);
+  std::byte* part_of(std::size_t rank) const;
+
+  std::vector<void*> memory_;  // by rank: what Meeting holds, then two parts
+  int rank_;
+  std::size_t part_bytes_;
+  std::size_t bytes_;
+  DType dtype_;
+  std::size_t place_ = 0;  // 0 or 1
+};
+
+}  // namespace hydrajob
