@@ -403,8 +403,9 @@ __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, con
   if (static_cast<int>(blockIdx.x) < walking) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     if (warp < walkers) {
+      // Over the blocks first: what is left over by the last round is then no block's alone.
       Walker<head_dim, walk_stages>(
-          walk, blockIdx.x * walkers + warp, args,
+          walk, warp * walking + static_cast<int>(blockIdx.x), args,
           reinterpret_cast<__nv_bfloat16*>(aligned + warp * walker_bytes<head_dim, walk_stages>))
           .run();
     }
@@ -459,7 +460,7 @@ void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, cons
                    std::int64_t n_few, const Processors& processors, int few_processors, Queue* queue,
                    const WorkArgs& args, cudaStream_t stream) {
   const std::int64_t units = n_few * args.n_kv_heads, all = n_items * args.n_kv_heads;
-  const std::int64_t walking = std::min<std::int64_t>((units + walkers - 1) / walkers, few_processors);
+  const std::int64_t walking = std::min<std::int64_t>(units, few_processors);
   const std::int64_t blocks = std::min<std::int64_t>(walking + all, processors.count);
   if (blocks == 0) return;
   const auto launch_with = [&]<int CONSUMERS>(std::integral_constant<int, CONSUMERS>) {

@@ -48,6 +48,8 @@ po::options_description described() {
       "stop when N runs have failed, with exit code 1");
   add("time-limit", po::value<double>()->value_name("S"),
       "seconds this job has: start no run that is predicted to take longer than is left");
+  add("hang-limit", po::value<double>()->value_name("S"),
+      "seconds without a sample after which a run hangs and the job ends; 0: never; 1800 on GPUs otherwise");
   add("log-dir", po::value<std::string>()->value_name("DIR"),
       "every rank writes DIR/rank<N>.log: what it did, and when");
   add("verbose,v", po::bool_switch(), "say what rank 0 does too, and draw no progress bar");
@@ -161,6 +163,13 @@ int threads_of(const Given& given) {
   return threads;
 }
 
+std::optional<double> hang_limit_of(const Given& given) {
+  if (given.values.count("hang-limit") == 0) return std::nullopt;
+  const double limit = given.values["hang-limit"].as<double>();
+  if (limit >= 0) return limit;
+  throw UsageError(fmt::format("{} {}: expected 0 or more", given.name_of("hang-limit"), limit));
+}
+
 std::vector<Assignment> assignments_of(const Given& given) {
   std::vector<Assignment> set;
   for (const std::string& text : value_or<Strings>(given.values, "set", {}))
@@ -233,6 +242,7 @@ RunOptions parse_run_options(const Strings& arguments) {
   options.sweep.rerun_failed = values["rerun-failed"].as<bool>();
   options.sweep.max_fails = positive_or_zero<std::int64_t>(given, "max-fails");
   options.sweep.time_limit_s = positive_or_zero<double>(given, "time-limit");
+  options.sweep.hang_limit_s = hang_limit_of(given);
   options.sweep.command_line = joined(arguments);
   return options;
 }

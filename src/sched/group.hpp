@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "comm/communicator.hpp"
@@ -29,6 +30,7 @@ struct SweepContext {
   std::filesystem::path store;
   std::string config_text;                     // of each record
   std::string environment;                     // of each record
+  std::optional<double> hang_limit_s;          // as SweepOptions has it
   std::function<void()> between_runs = [] {};  // on each rank, after each of its runs; does not throw
 };
 

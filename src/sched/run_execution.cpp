@@ -13,6 +13,7 @@
 #include "base/units.hpp"
 #include "comm/launcher.hpp"
 #include "sched/backoff.hpp"
+#include "sched/hang_watch.hpp"
 #include "store/store.hpp"
 
 namespace hydrajob {
@@ -21,6 +22,8 @@ namespace {
 // A run that had this part of its job's time when it began gets no more from another job.
 constexpr double nearly_whole = 0.8;
 constexpr std::chrono::seconds longest_wait_for_dispatcher(5);
+// On GPUs loading a model takes minutes at most, and a sample seconds.
+constexpr double default_hang_limit_s = 1800;
 
 struct Failure {
   RunStatus status = RunStatus::failed;
@@ -64,6 +67,7 @@ class RunExecution {
   RunRecord execute(ModelCache& models) {
     note(fmt::format("attempt {} in group {}: {}", order_.attempt, group_number_,
                      to_string(run_.spec.parameters)));
+    hang_.enter("preparing");
     std::unique_ptr<Workload> workload;
     const std::optional<Failure> failure = agree([&] {
       workload = sweep_.factory(run_, context(models));
@@ -74,6 +78,7 @@ class RunExecution {
       return failed(*failure);
     }
     note("prepared");
+    hang_.enter("measuring");
     return measure(*workload);
   }
 
@@ -83,14 +88,18 @@ class RunExecution {
     log::debug(fmt::format("run {}: {}", run_.spec.id.substr(0, 8), what));
   }
 
-  WorkloadContext context(ModelCache& models) const {
+  WorkloadContext context(ModelCache& models) {
     WorkloadContext context;
     const Processor& processor = sweep_.machine.processor(run_.spec.device);
     context.engine = {processor.device.get(), processor.kernels.get(), &device_group_.on(*processor.device)};
     context.ceilings = sweep_.ceilings.at(run_.spec.device).at(run_.spec.dtype);
     context.models = &models;
     context.threads = sweep_.machine.threads();
-    context.check_time = make_time_check(group_, sweep_.watch, run_.spec.timeout_s);
+    context.check_time = [this,
+                          check = make_time_check(group_, sweep_.watch, run_.spec.timeout_s)]() mutable {
+      hang_.alive();
+      check();
+    };
     return context;
   }
 
@@ -194,6 +203,19 @@ class RunExecution {
     }
   }
 
+  // Its peers are waited for where nothing can be agreed on any more. The run counts as crashed.
+  void end_on_a_hang(const std::string& phase) {
+    log::error(fmt::format("rank {}: run {}: nothing has happened for {} while {}: this job cannot go on",
+                           world_.rank(), run_.spec.id.substr(0, 8), format_seconds(hang_limit_s()), phase));
+    say_last_words();
+    world_.abort(static_cast<int>(lost_job_code()));
+  }
+
+  double hang_limit_s() const {
+    if (sweep_.hang_limit_s) return *sweep_.hang_limit_s;
+    return run_.spec.device == "cpu" ? 0 : default_hang_limit_s;
+  }
+
   void end_the_job(const Failure& failure) {
     log::error(fmt::format("rank {} failed, its group cannot go on: {}", world_.rank(), failure.reason));
     try {
@@ -216,6 +238,7 @@ class RunExecution {
   const SweepContext& sweep_;
   double started_unix_s_ = unix_now_s();
   double seconds_left_at_start_ = sweep_.watch.seconds_left();
+  HangWatch hang_{hang_limit_s(), [this](const std::string& phase) { end_on_a_hang(phase); }};
 };
 
 }  // namespace

@@ -218,7 +218,8 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
                      watch,
                      store,
                      experiment.resolved_text,
-                     describe_environment(world, machine, ceilings, options.command_line)};
+                     describe_environment(world, machine, ceilings, options.command_line),
+                     options.hang_limit_s};
   const Peers peers(world);
   std::optional<Head> head;
   agreed(world, [&] { open_store(world, [&] { head.emplace(world, peers, sweep, options); }); });

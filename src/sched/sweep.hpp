@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,10 @@ struct SweepOptions {
   bool rerun_failed = false;
   std::int64_t max_fails = 0;  // stop when so many runs failed; 0: never
   double time_limit_s = 0;     // of the job, from its start; 0: none but Slurm's own
-  std::string command_line;    // for provenance
+  // Without a sample for so long, a run hangs: the job ends. 0: never; none: half an hour, of runs on GPUs
+  // alone.
+  std::optional<double> hang_limit_s;
+  std::string command_line;  // for provenance
 };
 
 // What the plan depends on beside the experiment: without the machine (nothing is too large then, nothing

@@ -66,6 +66,7 @@ class ProbeWorkload final : public Workload {
     if (way_ == "measure_fails" && last_rank()) throw std::runtime_error("lost in the middle");
     if (way_ == "killed" && last_rank()) raise(SIGKILL);
     if (way_ == "segfaults" && last_rank()) raise(SIGSEGV);
+    if (way_ == "hangs" && last_rank()) sleep_ms(1000000);
     if (way_ == "endless") wait_checking(1000000);
     if (way_ == "slow") wait_checking(300);
     group().barrier();

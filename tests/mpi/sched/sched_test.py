@@ -167,6 +167,17 @@ class Sched(unittest.TestCase):
         self.assertEqual([(r.prefix, r.status) for r in rows], [(16, "ok"), (32, "crashed"), (48, "ok")])
         self.assertIn("twice", rows[1].reason)
 
+    def test_a_rank_that_hangs_ends_the_job_and_counts_as_a_crash(self):
+        self.configure(degrees=[NP])
+        for _ in range(2):
+            begin = time.monotonic()
+            code = self.run_probe("--hang-limit", "1", probe="32:hangs")
+            self.assertEqual(code, 75, self.output)
+            self.assertLess(time.monotonic() - begin, 60)
+            self.assertRegex(self.output, r"rank \d: run \w{8}: nothing has happened for 1(\.0)? s while measuring")
+        self.assertEqual(self.run_probe(), 1, self.output)
+        self.assertEqual([(r.prefix, r.status) for r in self.rows()], [(16, "ok"), (32, "crashed"), (48, "ok")])
+
     def test_the_supervisor_starts_a_crashing_sweep_again(self):
         self.configure(degrees=[NP])
         code = self.run_probe(probe="32:segfaults", before=[HYDRAJOB, "supervise", "--backoff", "0.1", "--"])

@@ -58,6 +58,7 @@ TEST_F(OptionsTest, AConfigurationAloneIsEnough) {
   EXPECT_EQ(options.ranks, 0);
   EXPECT_EQ(options.sweep.max_fails, 0);
   EXPECT_FALSE(options.log_dir);
+  EXPECT_FALSE(options.sweep.hang_limit_s);
 }
 
 TEST_F(OptionsTest, ReadsEveryOption) {
@@ -65,7 +66,8 @@ TEST_F(OptionsTest, ReadsEveryOption) {
       {"--dry-run",   "--list",   "--ranks",      "8",         "--set",      "batch=[1, 2]",   "--set",
        "prefix=16",   "--only",   "batch=1",      "--exclude", "mode=paged", "--rerun-failed", "--store",
        "s.h5",        "--device", "cpu",          "--threads", "3",          "--timeout",      "1.5",
-       "--max-fails", "4",        "--time-limit", "60",        "--log-dir",  "logs",           "-v"});
+       "--max-fails", "4",        "--time-limit", "60",        "--log-dir",  "logs",           "--hang-limit",
+       "90",          "-v"});
   EXPECT_TRUE(options.dry_run && options.list && options.verbose && options.sweep.rerun_failed);
   EXPECT_EQ(options.ranks, 8);
   Strings set;
@@ -78,6 +80,7 @@ TEST_F(OptionsTest, ReadsEveryOption) {
   EXPECT_EQ(options.sweep.threads, 3);
   EXPECT_EQ(options.sweep.max_fails, 4);
   EXPECT_EQ(options.sweep.time_limit_s, 60);
+  EXPECT_EQ(options.sweep.hang_limit_s, 90);
   EXPECT_EQ(options.log_dir, "logs");
   EXPECT_EQ(options.sweep.command_line.substr(0, 9), "hydrajob ");
 }
@@ -97,6 +100,8 @@ TEST_F(OptionsTest, AWrongVariableIsNamedWithItsValueAndWhatWasExpected) {
   EXPECT_EQ(refusal_of("HYDRAJOB_MAX_FAILS", "abc", {"--max-fails", "1"}), "accepted");
   EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "two"), "HYDRAJOB_RANKS 'two': expected a whole number");
   EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "2").find("HYDRAJOB_RANKS 2: only with --dry-run"), 0U);
+  EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "-1"), "HYDRAJOB_HANG_LIMIT -1: expected 0 or more");
+  EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "0"), "accepted");
   EXPECT_EQ(refusal_of("HYDRAJOB_TIMEOUT", "long"), "HYDRAJOB_TIMEOUT 'long': expected a number");
   EXPECT_EQ(refusal_of("HYDRAJOB_DRY_RUN", "perhaps"), "HYDRAJOB_DRY_RUN 'perhaps': expected 1 or 0");
   EXPECT_EQ(refusal_of("HYDRAJOB_ONLY", "bacth=1"),
