@@ -128,6 +128,9 @@ void CudaCommunicator::unshare() {
 }
 
 void CudaCommunicator::connect() {
+  // NVLink multicast can leave GPUs that others share unusable when a job ends badly, and decode sums do not
+  // use it.
+  setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0);
   ncclUniqueId id{};
   std::string error;
   if (host_->rank() == 0) {

@@ -6,16 +6,20 @@
 #include <cstring>
 #include <cuda_runtime_api.h>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/units.hpp"
 #include "device/arena.hpp"
+#include "device/cpu_info.hpp"
 #include "device/cuda_error.hpp"
 #include "device/cuda_stream.hpp"
 #include "device/nvml.hpp"
+#include "device/placement.hpp"
 
 namespace hydrajob {
 namespace {
@@ -225,11 +229,37 @@ int choose_gpu(const DeviceRequest& request) {
                                  status == cudaSuccess ? "none is visible" : cudaGetErrorString(status)));
   }
   if (count == 1 && request.local_size > 1) return 0;  // each rank sees its own, or they share the only one
+  if (request.share_gpus) return request.local_rank % count;
   if (request.local_rank >= count) {
-    throw UsageError(fmt::format("device 'cuda': {} ranks on this node, {} GPUs: expected a GPU for each",
-                                 request.local_size, count));
+    throw UsageError(
+        fmt::format("device 'cuda': {} ranks on this node, {} GPUs: expected a GPU for each, or --share-gpus",
+                    request.local_size, count));
   }
   return request.local_rank;
+}
+
+// That share the GPU of this number.
+std::size_t ranks_on_gpu(const DeviceRequest& request, int index) {
+  if (!request.share_gpus) return 1;
+  const int count = cuda_device_count();
+  return static_cast<std::size_t>((request.local_size - index + count - 1) / count);
+}
+
+std::string bus_id_of(int index) {
+  std::array<char, 32> id{};
+  HJ_CUDA_CHECK(cudaDeviceGetPCIBusId(id.data(), static_cast<int>(id.size()), index));
+  return id.data();
+}
+
+// Memory that is copied to the GPU, and the threads that launch its work, belong on its side of the machine.
+void place_near_gpu(int index) {
+  const std::vector<int> near = cpus_near(bus_id_of(index)), allowed = cpus_allowed();
+  const std::vector<int> wanted =
+      cpus_to_bind_to(near, allowed, static_cast<int>(std::thread::hardware_concurrency()));
+  if (!wanted.empty()) bind_to(wanted);
+  if (is_far(near, allowed)) {
+    log::warning(fmt::format("cuda:{}: this rank was bound to CPUs on the other side of the machine", index));
+  }
 }
 
 std::string uuid_text(const cudaUUID_t& uuid) {
@@ -256,10 +286,12 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(const DeviceRequest& request) : index_(choose_gpu(request)), monitor_(uuid_of(index_)) {
     HJ_CUDA_CHECK(cudaSetDevice(index_));
+    place_near_gpu(index_);
     stream_ = std::make_unique<CudaStream>();
     std::size_t free = 0, total = 0;
     HJ_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-    const auto usable = static_cast<std::size_t>(usable_part * static_cast<double>(free));
+    const auto usable =
+        static_cast<std::size_t>(usable_part * static_cast<double>(free)) / ranks_on_gpu(request, index_);
     memory_->set_limit(request.memory_cap > 0 ? std::min(usable, request.memory_cap) : usable);
   }
 
@@ -345,12 +377,10 @@ class CudaDevice final : public Device {
     int driver = 0, runtime = 0;
     HJ_CUDA_CHECK(cudaDriverGetVersion(&driver));
     HJ_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
-    std::array<char, 32> bus{};
-    HJ_CUDA_CHECK(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), index_));
     std::map<std::string, std::string> facts{
         {"gpu", gpu.name},
         {"uuid", uuid_text(gpu.uuid)},
-        {"pci_bus_id", bus.data()},
+        {"pci_bus_id", bus_id_of(index_)},
         {"compute_capability", fmt::format("{}.{}", gpu.major, gpu.minor)},
         {"multiprocessors", std::to_string(gpu.multiProcessorCount)},
         {"memory", format_bytes(static_cast<double>(gpu.totalGlobalMem))},

@@ -139,6 +139,7 @@ struct DeviceRequest {
   int local_rank = 0;          // within the node
   int local_size = 1;          // ranks on the node
   int threads = 1;             // CPU threads of this rank
+  bool share_gpus = false;     // several ranks may have the same, each a part of its memory
   std::size_t memory_cap = 0;  // bytes that this rank may hold at most; 0: its share of what is available
 };
 

@@ -43,6 +43,8 @@ po::options_description described() {
       "auto, cpu or cuda: short for --set device=NAME");
   add("threads", po::value<int>()->value_name("N"),
       "CPU threads of each rank; its share of the node's cores otherwise");
+  add("share-gpus", po::bool_switch(),
+      "several ranks may be on one GPU, each with a part of its memory: their times disturb each other");
   add("timeout", po::value<double>()->value_name("S"), "seconds a run may take: short for --set timeout=S");
   add("max-fails", po::value<std::int64_t>()->value_name("N"),
       "stop when N runs have failed, with exit code 1");
@@ -242,6 +244,7 @@ RunOptions parse_run_options(const Strings& arguments) {
   options.sweep.rerun_failed = values["rerun-failed"].as<bool>();
   options.sweep.max_fails = positive_or_zero<std::int64_t>(given, "max-fails");
   options.sweep.time_limit_s = positive_or_zero<double>(given, "time-limit");
+  options.sweep.share_gpus = values["share-gpus"].as<bool>();
   options.sweep.hang_limit_s = hang_limit_of(given);
   options.sweep.command_line = joined(arguments);
   return options;

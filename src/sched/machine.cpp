@@ -34,13 +34,14 @@ Machine::Machine(Communicator& world, const Experiment& experiment, const Machin
   device.local_rank = node->rank();
   device.local_size = local_size;
   device.threads = threads_;
+  device.share_gpus = request.share_gpus;
   devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
   const auto named = devices_of(experiment, devices_.front());
   for (const std::string& name : devices_) {
     device.kind = name == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
     if (named.count(name) > 0) add(world, name, device);
   }
-  if (has("cuda")) expect_own_gpus(world, *node);
+  if (has("cuda") && !request.share_gpus) expect_own_gpus(world, *node);
 }
 
 // Two ranks on one GPU would time each other, and each count on all of its memory.
@@ -53,7 +54,7 @@ void Machine::expect_own_gpus(Communicator& world, Communicator& node) const {
       if (static_cast<std::size_t>(first) == rank) continue;
       throw UsageError(
           fmt::format("device 'cuda': ranks {} and {} of node {} share the GPU {}: expected a GPU "
-                      "for each rank",
+                      "for each rank, or --share-gpus",
                       first, rank, host_name(), gpus[rank]));
     }
   });

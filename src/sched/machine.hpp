@@ -17,8 +17,9 @@
 namespace hydrajob {
 
 struct MachineRequest {
-  int threads = 0;         // CPU threads of a rank; 0: the rank's share of its node's cores
-  int ranks_per_node = 0;  // to plan for other ranks than these (dry run); 0: as they are
+  int threads = 0;          // CPU threads of a rank; 0: the rank's share of its node's cores
+  int ranks_per_node = 0;   // to plan for other ranks than these (dry run); 0: as they are
+  bool share_gpus = false;  // ranks may be on one GPU
 };
 
 // What runs of one device are computed with.

@@ -199,7 +199,7 @@ ExitCode run_sweep(const Experiment& experiment, const SweepOptions& options, Co
   StopWatch watch(options.time_limit_s);
   const std::filesystem::path store = options.store.empty() ? experiment.store : options.store;
   expect_same_configuration(world, experiment, store);
-  const Machine machine(world, experiment, {options.threads, 0});
+  const Machine machine(world, experiment, {options.threads, 0, options.share_gpus});
   log::info(fmt::format("{} rank{}, {} thread{} each", world.size(), world.size() == 1 ? "" : "s",
                         machine.threads(), machine.threads() == 1 ? "" : "s"));
   log::debug(fmt::format("rank {} of {}: process {} on {}, cores {}", world.rank(), world.size(), getpid(),

@@ -22,6 +22,7 @@ struct SweepOptions {
   std::vector<std::string> exclude;  // runs that match none
   int threads = 0;                   // CPU threads of a rank; 0: its share of the node
   bool rerun_failed = false;
+  bool share_gpus = false;     // ranks may be on one GPU
   std::int64_t max_fails = 0;  // stop when so many runs failed; 0: never
   double time_limit_s = 0;     // of the job, from its start; 0: none but Slurm's own
   // Without a sample for so long, a run hangs: the job ends. 0: never; none: half an hour, of runs on GPUs
