@@ -12,6 +12,7 @@
 #include "main/command_run.hpp"
 #include "main/command_store.hpp"
 #include "main/command_supervise.hpp"
+#include "main/command_tokenize.hpp"
 #include "main/options.hpp"
 #include "sched/provenance.hpp"
 
@@ -34,6 +35,7 @@ ExitCode command(const std::vector<std::string>& arguments) {
   if (name == "make-model") return run_make_model(rest);
   if (name == "store") return run_store(rest);
   if (name == "supervise") return run_supervise(rest);
+  if (name == "tokenize") return run_tokenize(rest);
   return run_experiment(arguments);
 }
 

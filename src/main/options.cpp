@@ -199,7 +199,7 @@ std::string config_of(const po::variables_map& values) {
   const std::string& config = configs.front();
   std::error_code unreadable;
   if (std::filesystem::exists(config, unreadable)) return config;
-  const auto command = nearest(config, {"import", "make-model", "store", "supervise"});
+  const auto command = nearest(config, {"import", "make-model", "store", "supervise", "tokenize"});
   throw UsageError(fmt::format("{}: {}{}", config, unreadable ? unreadable.message() : "no such file",
                                command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
 }
@@ -259,6 +259,7 @@ std::string help_text() {
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
           "  hydrajob supervise [options] -- COMMAND …         start COMMAND again when it crashes\n"
+          "  hydrajob tokenize TOKENIZER [FILE…]               text to token ids, and back\n"
           "  hydrajob --version | --help\n\n"
        << described()
        << "\nExit codes: 0 all done, 1 some runs failed, 2 usage or configuration, 3 store,\n"

@@ -8,18 +8,20 @@ import unittest
 
 ROOT = pathlib.Path(sys.argv.pop())
 
-# Levels within which modules may not include each other: "base -> config, device, store -> grid, comm, kernels -> …".
-LEVELS = [["base"], ["config", "device", "store"], ["grid", "comm", "kernels"], ["timing", "weights"], ["engine"],
+# Levels within which modules may not include each other: "base -> config, device, store, tokenizer -> grid, comm, kernels -> …".
+LEVELS = [["base"], ["config", "device", "store", "tokenizer"], ["grid", "comm", "kernels"], ["timing", "weights"], ["engine"],
           ["workload"], ["sched"], ["main"]]
 HEADERS_OF = {
     "YAML": r"yaml-cpp/", "HDF5": r"(hdf5|H5\w+)(_hl)?\.h", "MPI": r"mpi\.h", "oneDNN": r"(dnnl|oneapi)",
     "OpenMP": r"omp\.h", "CUDA": r"(cuda|cublas)", "NCCL": r"nccl\.h", "spdlog": r"spdlog/", "xxHash": r"xxh",
     "Boost": r"boost/", "nlohmann-json": r"nlohmann/",
+    "sentencepiece": r"sentencepiece", "PCRE2": r"pcre2", "utf8proc": r"utf8proc",
 }
 ALLOWED_IN = {
     "YAML": {"config"}, "HDF5": {"store", "weights"}, "MPI": {"comm"}, "oneDNN": {"kernels"},
     "OpenMP": {"kernels", "weights", "comm"}, "CUDA": {"device", "kernels"}, "NCCL": {"comm"}, "spdlog": {"base"},
-    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store", "weights", "sched"},
+    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store", "weights", "sched", "tokenizer"},
+    "sentencepiece": {"tokenizer"}, "PCRE2": {"tokenizer"}, "utf8proc": {"tokenizer"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 

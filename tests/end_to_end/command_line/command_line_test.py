@@ -188,7 +188,7 @@ class Help(CommandLine):
         self.assertEqual(listed, rows)
 
     def test_the_other_commands(self):
-        for command, page in (("make-model", "model-file.md"), ("store", "store.md"), ("supervise", "cli.md")):
+        for command, page in (("make-model", "model-file.md"), ("store", "store.md"), ("supervise", "cli.md"), ("tokenize", "tokenizer.md")):
             with self.subTest(command):
                 listed = self.options(command, "--help") - {"--help", "--output"}  # documented as -o
                 self.assertEqual({option for option in listed if option not in self.page(page)}, set())

@@ -21,6 +21,7 @@ class InstallDependencies(unittest.TestCase):
         self.tool("dpkg-query", 'for package; do :; done; grep -qx "$package" "$0.absent" 2>/dev/null || printf installed')
         self.tool("apt-get", f'echo "apt-get $*" >> {self.log}; [ "$1" = update ] || echo "frontend $DEBIAN_FRONTEND" >> {self.log}')
         self.tool("id", "echo 0")
+        self.tool("python", '[ "$1" = - ]')  # is asked what is there, or to install
 
     def tool(self, name, body):
         path = self.folder / name
@@ -35,7 +36,7 @@ class InstallDependencies(unittest.TestCase):
 
     def install(self, *arguments):
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}",
-                       "HJ_OS_RELEASE": str(self.folder / "os-release")}
+                       "HJ_OS_RELEASE": str(self.folder / "os-release"), "HJ_PYTHON": str(self.folder / "python")}
         return subprocess.run([SCRIPTS / "install_dependencies", *arguments], env=environment, cwd="/",
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
@@ -67,6 +68,26 @@ class InstallDependencies(unittest.TestCase):
         without_slurm = self.install("--tests", "--no-slurm").stdout
         self.assertIn("libgtest-dev", without_slurm)
         self.assertNotIn("slurm-wlm", without_slurm)
+
+    def test_python_packages_of_the_tests_go_into_the_build_folder(self):
+        self.assertIn("2 Python packages are in build/python", self.install("--tests").stdout)
+        self.assertNotIn("Python packages", self.install().stdout)
+
+        self.tool("python", f'[ "$1" != - ] && echo "$*" >> {self.log}')
+        done = self.install("--tests")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("installed tokenizers==", done.stdout)
+        called = self.log.read_text()
+        self.assertTrue(called.startswith("-m pip install"), called)
+        self.assertIn("/build/python tokenizers==", called)
+        self.assertEqual(called.count("\n"), 1)
+
+    def test_without_a_package_index_the_rest_can_be_tested(self):
+        self.tool("python", "exit 1")
+        done = self.install("--tests")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("pip could not install tokenizers==", done.stderr)
+        self.assertIn("are skipped", done.stderr)
 
     def test_a_removed_package_with_its_settings_left_is_missing(self):
         self.tool("dpkg-query", 'for package; do :; done; [ "$package" = cmake ] && printf config-files || printf installed')

@@ -1,0 +1,42 @@
+// Byte-pair encoding: of all neighbours the two of the lowest rank merge, the leftmost first, until none do.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tokenizer/merge_table.hpp"
+
+namespace hydrajob::tokenizer {
+
+class Bpe {
+ public:
+  explicit Bpe(MergeTable merges) : merges_(std::move(merges)) {}
+
+  // In place, in O(n log n).
+  void merge(std::vector<TokenId>& ids);
+
+ private:
+  // A list within a block: what is merged away leaves it.
+  struct Symbol {
+    TokenId id;
+    int previous, next;  // -1 at the ends
+  };
+  struct Candidate {
+    std::uint64_t order;  // rank, then place
+    TokenId left, right, merged;
+    bool operator<(const Candidate& other) const {
+      return order > other.order;
+    }  // of a heap: the least on top
+  };
+
+  void fill(const std::vector<TokenId>& ids);
+  void consider(int left);
+  bool still_there(const Candidate& candidate) const;
+  void apply(const Candidate& candidate);
+
+  MergeTable merges_;
+  std::vector<Symbol> symbols_;        // kept between calls, as heap_ is, for their memory
+  std::vector<Candidate> candidates_;  // a heap
+};
+
+}  // namespace hydrajob::tokenizer

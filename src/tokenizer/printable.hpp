@@ -1,0 +1,11 @@
+// Text from outside in a message.
+#pragma once
+
+#include <string>
+
+namespace hydrajob::tokenizer {
+
+// In one line, not longer than a line or two, and UTF-8.
+std::string printable(std::string text);
+
+}  // namespace hydrajob::tokenizer

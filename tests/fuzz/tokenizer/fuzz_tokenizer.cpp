@@ -1,0 +1,46 @@
+// Any bytes as a tokenizer's file: it is refused with one message, or it encodes and decodes. HJ_FUZZ_KIND
+// says of which kind.
+//
+// Behind the first byte 0 of a tokenizer.json stands a text to encode.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "tokenizer/tokenizer.hpp"
+#include "tokenizer/utf8.hpp"
+
+namespace {
+
+using namespace hydrajob;
+
+constexpr std::string_view some_text = "ab  ab\n\t12345 é\xff\xe2\x82 😀<s>\xe2\x96\x81 don't";
+
+void use(Tokenizer& tokenizer, std::string_view text) {
+  const std::vector<TokenId> ids = tokenizer.encode(text);
+  // Each id of the vocabulary too, neighbours in one text.
+  DecodeStream stream = tokenizer.stream();
+  std::string decoded;
+  for (const TokenId id : ids) decoded += stream.next(id);
+  for (TokenId id = 0; id < tokenizer.vocabulary_size() && id < 1000; ++id) decoded += stream.next(id);
+  decoded += stream.finish();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const bool is_json = std::string_view(HJ_FUZZ_KIND) == huggingface_tokenizer;
+  const std::size_t end = is_json ? bytes.find('\0') : std::string_view::npos;
+  try {
+    const auto tokenizer = make_tokenizer(HJ_FUZZ_KIND, bytes.substr(0, end), "file");
+    use(*tokenizer, some_text);
+    if (end != std::string_view::npos) use(*tokenizer, bytes.substr(end + 1));
+  } catch (const UsageError& e) {
+    const std::string_view message = e.what();
+    if (message.find('\n') != std::string_view::npos || !tokenizer::is_utf8(message)) std::abort();
+  }
+  return 0;
+}
