@@ -64,12 +64,20 @@ ExitCode run_import(const std::vector<std::string>& arguments) {
   const DType dtype =
       values.count("dtype") > 0 ? parse_dtype(values["dtype"].as<std::string>()) : checkpoint.dtype;
 
+  const auto tokenizer = checkpoint.source->text().tokenizer;
+  if (!tokenizer) {
+    log::info(fmt::format(
+        "{}: neither tokenizer.model nor tokenizer.json: the model file will take and give token ids only",
+        folder.string()));
+  }
+
   const auto begin = std::chrono::steady_clock::now();
   write_model_file(output, *checkpoint.source, dtype);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   std::error_code ignored;
   const auto bytes = static_cast<double>(std::filesystem::file_size(output, ignored));
-  log::info(fmt::format("{}: {} {} from {}, {} in {}", output.string(), name, name_of(dtype), folder.string(),
+  log::info(fmt::format("{}: {} {} from {}, {}, {} in {}", output.string(), name, name_of(dtype),
+                        folder.string(), tokenizer ? "tokenizer " + tokenizer->kind : "no tokenizer",
                         format_bytes(bytes), format_seconds(taken.count())));
   return ExitCode::ok;
 }

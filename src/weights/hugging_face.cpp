@@ -22,6 +22,7 @@
 #include "base/file.hpp"
 #include "weights/convert.hpp"
 #include "weights/hugging_face_config.hpp"
+#include "weights/hugging_face_text.hpp"
 #include "weights/json_text.hpp"
 #include "weights/safetensors.hpp"
 #include "weights/weight_source.hpp"
@@ -134,10 +135,12 @@ class HuggingFaceWeights final : public WeightSource {
         architecture_(weights::read_hugging_face_config(folder / "config.json", name)) {
     open_all(folder);
     check_tensors();
+    text_ = weights::read_hugging_face_text(folder, architecture_);
   }
 
   const Architecture& architecture() const override { return architecture_; }
   std::string digest() const override { return "hugging-face:" + folder_; }
+  ModelText text() const override { return text_; }
 
   // Of every tensor. A model file holds no f16: f32 is exact for it.
   DType dtype() const {
@@ -301,6 +304,7 @@ class HuggingFaceWeights final : public WeightSource {
 
   std::string folder_;
   Architecture architecture_;
+  ModelText text_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place> places_;
   std::vector<std::byte> stored_;  // what is being read, where it is to be converted

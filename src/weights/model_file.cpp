@@ -175,6 +175,7 @@ class ModelFile final : public WeightSource {
 
   const Architecture& architecture() const override { return metadata_.architecture; }
   std::string digest() const override { return metadata_.digest; }
+  ModelText text() const override { return read_model_text(path_); }
 
   void expect(const std::vector<WeightRows>& parts) override {
     std::vector<FileRange> ranges;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "store/hdf5_handle.hpp"
+#include "weights/hdf5_read.hpp"
 #include "weights/model_format.hpp"
 
 namespace hydrajob::weights {
@@ -25,16 +27,6 @@ namespace {
 
 using hdf5::Handle;
 using hdf5::hdf5_error;
-
-// `short_too`: also when the file is shorter than it says, to tell what is missing.
-Handle open_hdf5(const std::string& path, bool short_too) {
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // Locks are refused by some file systems of clusters, and a file that is replaced by rename needs none.
-  H5Pset_file_locking(access, false, true);
-  const hbool_t skip = 1;
-  if (short_too && H5Pexist(access, "skip_eof_check") > 0) H5Pset(access, "skip_eof_check", &skip);
-  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-}
 
 class Reader {
  public:
@@ -177,17 +169,11 @@ class Reader {
       if (short_) refuse_head("");
       refuse(fmt::format("{} has no attribute '{}'", where, name));
     }
-    const Handle type(H5Aget_type(attribute), H5Tclose);
-    const Handle space(H5Aget_space(attribute), H5Sclose);
-    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 ||
-        H5Sget_simple_extent_npoints(space) != 1) {
+    if (!is_fixed_text(attribute))
       refuse(fmt::format("{}: attribute '{}' is not one fixed-length string", where, name));
-    }
-    std::string value(H5Tget_size(type), '\0');
-    if (H5Aread(attribute, type, value.data()) < 0)
-      refuse_head(fmt::format("{}: attribute '{}': {}", where, name, hdf5_error()));
-    value.resize(std::strlen(value.c_str()));
-    return value;
+    const std::optional<std::string> value = read_fixed_text(attribute);
+    if (!value) refuse_head(fmt::format("{}: attribute '{}': {}", where, name, hdf5_error()));
+    return *value;
   }
 
   // Names the first tensor, in the order of the file's bytes, whose end is missing.

@@ -1,5 +1,5 @@
-// Writes a model file: all headers first, so that a truncated file can still say what it lost; then tensor by
-// tensor, a block of rows at a time; then the checksums into the headers.
+// Writes a model file: the head first, so that a truncated file can still say what it lost; then tensor by
+// tensor, a block of rows at a time; then the head again, with the checksums.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -8,155 +8,22 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <hdf5.h>
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
-#include "store/hdf5_handle.hpp"
 #include "weights/model_format.hpp"
+#include "weights/model_head.hpp"
 
 namespace hydrajob {
 namespace {
 
-using hdf5::Handle;
 using weights::checksum_range;
+using weights::Head;
+using weights::HeadContent;
 
-constexpr hsize_t page = 4096;
-constexpr hsize_t head_bytes_per_tensor = 4096;  // generous: object header, attributes, link
-constexpr std::size_t block_bytes = 8 << 20;     // written at once, unless a checksum range is larger
-
-// The head of the file, by HDF5. Errors name `path`, which is the file's final place. The file is closed
-// while the data is written: HDF5 crashes at the process's end over a file that it could not write and close.
-class Head {
- public:
-  // Creates the file with every tensor's place in it, checksums still zero.
-  Head(const std::filesystem::path& temporary, const std::filesystem::path& path,
-       const Architecture& architecture, DType dtype)
-      : temporary_(temporary),
-        path_(path.string()),
-        dtype_(dtype),
-        tensors_(tensors_of(architecture)),
-        architecture_(to_yaml(architecture)) {
-    hdf5::silence_hdf5();
-    create_file();
-    for (const TensorInfo& tensor : tensors_) offsets_.push_back(H5Dget_offset(create_tensor(tensor)));
-    close();
-  }
-
-  const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  // Of a tensor's first byte in the file.
-  std::uint64_t offset(std::size_t tensor) const { return offsets_[tensor]; }
-
-  // range_checksums[i]: of the ranges of tensor i.
-  void finish(const std::vector<std::vector<std::uint64_t>>& range_checksums) {
-    file_ = Handle(H5Fopen(temporary_.c_str(), H5F_ACC_RDWR, access()), H5Fclose);
-    check(static_cast<hid_t>(file_), "be opened");
-    group_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
-    std::vector<std::uint64_t> checksums;
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      checksums.push_back(weights::tensor_checksum(range_checksums[i]));
-      const Handle dataset(H5Dopen2(group_, tensors_[i].name.c_str(), H5P_DEFAULT), H5Dclose);
-      numbers(dataset, "checksums", range_checksums[i]);
-      text(dataset, "checksum", hex(checksums.back()));
-    }
-    text(file_, "digest", weights::model_digest(architecture_, dtype_, tensors_, checksums));
-    close();
-  }
-
- private:
-  template <class Status>
-  void check(Status status, const std::string& what) const {
-    if (status < 0) throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, hdf5::hdf5_error()));
-  }
-
-  Handle access() const {
-    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    H5Pset_alignment(access, page, page);
-    H5Pset_meta_block_size(access, page + head_bytes_per_tensor * (tensors_.size() + 1));
-    // Heads of this version carry checksums of their own: a damaged one is found, not misread.
-    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
-    H5Pset_file_locking(access, false, true);
-    return access;
-  }
-
-  void close() {
-    group_.reset();
-    check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write its head");
-    check(file_.close(), "close it");
-  }
-
-  void create_file() {
-    file_ = Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access()), H5Fclose);
-    check(static_cast<hid_t>(file_), "be created");
-    text(file_, "format", weights::format_name);
-    number(file_, "version", weights::format_version);
-    text(file_, "architecture", architecture_);
-    text(file_, "dtype", std::string(name_of(dtype_)));
-    text(file_, "digest", std::string(32, '0'));
-    group_ = Handle(H5Gcreate2(file_, "tensors", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
-    check(static_cast<hid_t>(group_), "create the group 'tensors'");
-  }
-
-  Handle create_tensor(const TensorInfo& tensor) {
-    const hsize_t dims[2] = {static_cast<hsize_t>(tensor.rows), static_cast<hsize_t>(tensor.cols)};
-    const Handle space(H5Screate_simple(2, dims, nullptr), H5Sclose);
-    const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-    H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
-    H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
-    Handle dataset(
-        H5Dcreate2(group_, tensor.name.c_str(), file_type(), space, H5P_DEFAULT, creation, H5P_DEFAULT),
-        H5Dclose);
-    check(static_cast<hid_t>(dataset), "create tensor '" + tensor.name + "'");
-    text(dataset, "dtype", std::string(name_of(dtype_)));
-    text(dataset, "checksum", std::string(16, '0'));
-    numbers(dataset, "checksums",
-            std::vector<std::uint64_t>(static_cast<std::size_t>(weights::range_count(tensor.rows))));
-    return dataset;
-  }
-
-  // HDF5 has no bfloat16: its bits are kept in unsigned integers, and an attribute says so.
-  hid_t file_type() const { return dtype_ == DType::bf16 ? H5T_STD_U16LE : H5T_IEEE_F32LE; }
-
-  void text(hid_t object, const char* name, const std::string& value) {
-    const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-    H5Tset_size(type, value.size());
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    attribute(object, name, type, type, Handle(H5Screate(H5S_SCALAR), H5Sclose), value.data());
-  }
-
-  void number(hid_t object, const char* name, std::int64_t value) {
-    attribute(object, name, H5T_NATIVE_INT64, H5T_STD_I64LE, Handle(H5Screate(H5S_SCALAR), H5Sclose), &value);
-  }
-
-  void numbers(hid_t object, const char* name, const std::vector<std::uint64_t>& values) {
-    const hsize_t n = values.size();
-    attribute(object, name, H5T_NATIVE_UINT64, H5T_STD_U64LE,
-              Handle(H5Screate_simple(1, &n, nullptr), H5Sclose), values.data());
-  }
-
-  // Creates the attribute, or writes it anew where it is.
-  void attribute(hid_t object, const char* name, hid_t memory_type, hid_t type, const Handle& space,
-                 const void* value) {
-    const Handle attribute(H5Aexists(object, name) > 0
-                               ? H5Aopen(object, name, H5P_DEFAULT)
-                               : H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT),
-                           H5Aclose);
-    check(static_cast<hid_t>(attribute), fmt::format("create attribute '{}'", name));
-    check(H5Awrite(attribute, memory_type, value), fmt::format("write attribute '{}'", name));
-  }
-
-  std::filesystem::path temporary_;
-  std::string path_;
-  DType dtype_;
-  std::vector<TensorInfo> tensors_;
-  std::string architecture_;
-  std::vector<std::uint64_t> offsets_;  // as tensors_
-  Handle file_;
-  Handle group_;
-};
+constexpr std::size_t block_bytes = 8 << 20;  // written at once, unless a checksum range is larger
 
 // The data, into the places that the head has set aside.
 class Data {
@@ -188,24 +55,27 @@ class Data {
         checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
                                      static_cast<std::size_t>(part.count()) * row));
       }
-      write_bytes(offset + static_cast<std::size_t>(rows.begin) * row);
+      write(block_.data(), block_.size(), offset + static_cast<std::size_t>(rows.begin) * row);
     }
     return checksums;
+  }
+
+  void write(const void* bytes, std::size_t n, std::uint64_t offset) {
+    for (std::size_t done = 0; done < n;) {
+      const ssize_t wrote = ::pwrite(fd_, static_cast<const std::byte*>(bytes) + done, n - done,
+                                     static_cast<off_t>(offset + done));
+      if (wrote < 0 && errno != EINTR) fail("be written");
+      if (wrote > 0) done += static_cast<std::size_t>(wrote);
+    }
+  }
+
+  void resize(std::uint64_t bytes) {
+    if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) fail("be written");
   }
 
  private:
   [[noreturn]] void fail(const char* what) const {
     throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, std::strerror(errno)));
-  }
-
-  // All of block_.
-  void write_bytes(std::uint64_t offset) {
-    for (std::size_t done = 0; done < block_.size();) {
-      const ssize_t wrote =
-          ::pwrite(fd_, block_.data() + done, block_.size() - done, static_cast<off_t>(offset + done));
-      if (wrote < 0 && errno != EINTR) fail("be written");
-      if (wrote > 0) done += static_cast<std::size_t>(wrote);
-    }
   }
 
   std::string path_;
@@ -251,12 +121,20 @@ std::filesystem::path prepare_folder(const std::filesystem::path& path) {
 
 void write_temporary(const std::filesystem::path& temporary, const std::filesystem::path& path,
                      WeightSource& source, DType dtype) {
-  Head head(temporary, path, source.architecture(), dtype);
+  HeadContent content{source.architecture(), dtype, source.text(), tensors_of(source.architecture()), {}};
+  const std::filesystem::path scratch = temporary.string() + ".head";
+  const Head empty = weights::make_head(content, scratch, path.string());
   Data data(temporary, path);
+  data.resize(empty.file_bytes);
+  data.write(empty.bytes.data(), empty.bytes.size(), 0);
+  if (const auto& tokenizer = content.text.tokenizer)
+    data.write(tokenizer->bytes.data(), tokenizer->bytes.size(), empty.tokenizer_offset);
   std::vector<std::vector<std::uint64_t>> checksums;
-  for (std::size_t i = 0; i < head.tensors().size(); ++i)
-    checksums.push_back(data.write(head.tensors()[i], source, dtype, head.offset(i)));
-  head.finish(checksums);
+  for (std::size_t i = 0; i < content.tensors.size(); ++i)
+    checksums.push_back(data.write(content.tensors[i], source, dtype, empty.offsets[i]));
+  content.checksums = std::move(checksums);
+  const Head head = weights::make_head(content, scratch, path.string());
+  data.write(head.bytes.data(), head.bytes.size(), 0);
 }
 
 }  // namespace

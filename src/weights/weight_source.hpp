@@ -11,6 +11,7 @@
 #include "base/dtype.hpp"
 #include "base/seeded.hpp"
 #include "config/architecture.hpp"
+#include "weights/model_text.hpp"
 
 namespace hydrajob {
 
@@ -64,6 +65,8 @@ class WeightSource {
   virtual const Architecture& architecture() const = 0;
   // Identifies the values: the model file's digest, or "random:<seed>".
   virtual std::string digest() const = 0;
+  // The tokenizer, if it holds one, and special tokens. Throws UsageError.
+  virtual ModelText text() const { return text_of(architecture()); }
   // Reads rows of a tensor into host memory, (rows.count(), cols) of `dtype`, converting where the source
   // holds another type. `target` is best 4096-byte aligned. Throws UsageError that names the file and the
   // tensor when it is missing, misshapen or corrupted.
