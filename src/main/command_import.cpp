@@ -14,6 +14,8 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "main/command_arguments.hpp"
+#include "main/transfer_progress.hpp"
+#include "sched/progress.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -72,7 +74,13 @@ ExitCode run_import(const std::vector<std::string>& arguments) {
   }
 
   const auto begin = std::chrono::steady_clock::now();
-  write_model_file(output, *checkpoint.source, dtype);
+  {
+    TransferProgress progress(output.string(), progress_style());
+    WriteOptions options;
+    options.identity = checkpoint.identity;
+    options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); };
+    write_model_file(output, *checkpoint.source, dtype, options);
+  }
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   std::error_code ignored;
   const auto bytes = static_cast<double>(std::filesystem::file_size(output, ignored));

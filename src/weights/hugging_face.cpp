@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bf16.hpp"
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "weights/convert.hpp"
@@ -141,6 +142,13 @@ class HuggingFaceWeights final : public WeightSource {
   const Architecture& architecture() const override { return architecture_; }
   std::string digest() const override { return "hugging-face:" + folder_; }
   ModelText text() const override { return text_; }
+
+  std::string identity() const {
+    std::string text;
+    for (const auto& file : files_)
+      text += fs::path(file->path()).filename().string() + ' ' + file->state() + '\n';
+    return digest128(text);
+  }
 
   // Of every tensor. A model file holds no f16: f32 is exact for it.
   DType dtype() const {
@@ -317,7 +325,8 @@ class HuggingFaceWeights final : public WeightSource {
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name) {
   auto source = std::make_unique<HuggingFaceWeights>(folder, name);
   const DType dtype = source->dtype();
-  return {std::move(source), dtype};
+  const std::string identity = source->identity();
+  return {std::move(source), dtype, identity};
 }
 
 }  // namespace hydrajob

@@ -1,98 +1,45 @@
-// Writes a model file: the head first, so that a truncated file can still say what it lost; then tensor by
-// tensor, a block of rows at a time; then the head again, with the checksums.
+// Writes a model file beside its final place: the head, then tensor by tensor, a block of rows at a time,
+// then the head again, with the checksums; renamed when it is whole. HDF5 makes heads only, in a file of
+// their own (model_head.hpp): the one that is written is never open in HDF5, whose changes in place do not
+// survive a kill. So it can be continued: a journal beside it says which tensors are on the disk.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/log.hpp"
 #include "base/units.hpp"
 #include "weights/model_format.hpp"
 #include "weights/model_head.hpp"
+#include "weights/model_metadata.hpp"
+#include "weights/output_file.hpp"
+#include "weights/tensor_copy.hpp"
+#include "weights/write_journal.hpp"
 
 namespace hydrajob {
 namespace {
 
-using weights::checksum_range;
+namespace fs = std::filesystem;
 using weights::Head;
 using weights::HeadContent;
+using weights::OutputFile;
+using weights::TensorCopy;
+using weights::WriteJournal;
 
-constexpr std::size_t block_bytes = 8 << 20;  // written at once, unless a checksum range is larger
-
-// The data, into the places that the head has set aside.
-class Data {
- public:
-  Data(const std::filesystem::path& temporary, const std::filesystem::path& path)
-      : path_(path.string()), fd_(::open(temporary.c_str(), O_WRONLY | O_CLOEXEC)) {
-    if (fd_ < 0) fail("be opened");
-  }
-  ~Data() { ::close(fd_); }
-  Data(const Data&) = delete;
-  Data& operator=(const Data&) = delete;
-
-  // Returns the checksums of the tensor's ranges.
-  std::vector<std::uint64_t> write(const TensorInfo& tensor, WeightSource& source, DType dtype,
-                                   std::uint64_t offset) {
-    const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype);
-    const std::int64_t n = weights::range_count(tensor.rows);
-    const std::size_t range = static_cast<std::size_t>((tensor.rows + n - 1) / n) * row;
-    const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, block_bytes / range));
-    std::vector<std::uint64_t> checksums;
-    for (std::int64_t first = 0; first < n; first += step) {
-      const std::int64_t last = std::min(first + step, n);
-      const RowRange rows{checksum_range(tensor.rows, first).begin,
-                          checksum_range(tensor.rows, last - 1).end};
-      block_.resize(static_cast<std::size_t>(rows.count()) * row);
-      source.read(tensor, rows, dtype, block_.data());
-      for (std::int64_t i = first; i < last; ++i) {
-        const RowRange part = checksum_range(tensor.rows, i);
-        checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
-                                     static_cast<std::size_t>(part.count()) * row));
-      }
-      write(block_.data(), block_.size(), offset + static_cast<std::size_t>(rows.begin) * row);
-    }
-    return checksums;
-  }
-
-  void write(const void* bytes, std::size_t n, std::uint64_t offset) {
-    for (std::size_t done = 0; done < n;) {
-      const ssize_t wrote = ::pwrite(fd_, static_cast<const std::byte*>(bytes) + done, n - done,
-                                     static_cast<off_t>(offset + done));
-      if (wrote < 0 && errno != EINTR) fail("be written");
-      if (wrote > 0) done += static_cast<std::size_t>(wrote);
-    }
-  }
-
-  void resize(std::uint64_t bytes) {
-    if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) fail("be written");
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) const {
-    throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, std::strerror(errno)));
-  }
-
-  std::string path_;
-  int fd_;
-  std::vector<std::byte> block_;
-};
-
-double data_bytes(const Architecture& architecture, DType dtype) {
-  double bytes = 0;
-  for (const TensorInfo& tensor : tensors_of(architecture))
-    bytes += static_cast<double>(weights::bytes_of(tensor, dtype));
-  return bytes;
-}
-
-void check_space(const std::filesystem::path& folder, double bytes) {
+void check_space(const fs::path& folder, double bytes) {
   std::error_code error;
-  const auto space = std::filesystem::space(folder, error);
+  const auto space = fs::space(folder, error);
   if (error) throw UsageError(folder.string() + ": " + error.message());
   if (static_cast<double>(space.available) < bytes) {
     throw UsageError(fmt::format("{}: the model needs {}, {} are free", folder.string(), format_bytes(bytes),
@@ -100,59 +47,183 @@ void check_space(const std::filesystem::path& folder, double bytes) {
   }
 }
 
-// A file of that length can be made here: found out before HDF5 has anything open.
-void check_length(const std::filesystem::path& temporary, const std::filesystem::path& path, double bytes) {
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  const bool fits = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0;
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (!fits) throw UsageError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(error)));
-}
-
-std::filesystem::path prepare_folder(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+fs::path prepare_folder(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  fs::create_directories(folder, error);
   if (error) throw UsageError(folder.string() + ": cannot be created: " + error.message());
   if (const std::string kind = other_than_file(path); !kind.empty())
     throw UsageError(fmt::format("{}: is {}, expected a file", path.string(), kind));
   return folder;
 }
 
-void write_temporary(const std::filesystem::path& temporary, const std::filesystem::path& path,
-                     WeightSource& source, DType dtype) {
-  HeadContent content{source.architecture(), dtype, source.text(), tensors_of(source.architecture()), {}};
-  const std::filesystem::path scratch = temporary.string() + ".head";
-  const Head empty = weights::make_head(content, scratch, path.string());
-  Data data(temporary, path);
-  data.resize(empty.file_bytes);
-  data.write(empty.bytes.data(), empty.bytes.size(), 0);
-  if (const auto& tokenizer = content.text.tokenizer)
-    data.write(tokenizer->bytes.data(), tokenizer->bytes.size(), empty.tokenizer_offset);
-  std::vector<std::vector<std::uint64_t>> checksums;
-  for (std::size_t i = 0; i < content.tensors.size(); ++i)
-    checksums.push_back(data.write(content.tensors[i], source, dtype, empty.offsets[i]));
-  content.checksums = std::move(checksums);
-  const Head head = weights::make_head(content, scratch, path.string());
-  data.write(head.bytes.data(), head.bytes.size(), 0);
+// What a part that was written before has taken already; 0 where none is.
+double bytes_on_disk(const fs::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? 512.0 * static_cast<double>(status.st_blocks) : 0;
 }
+
+void remove_quietly(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove(path, ignored);
+}
+
+class ModelWriter {
+ public:
+  ModelWriter(const fs::path& path, WeightSource& source, DType dtype, const WriteOptions& options)
+      : path_(path),
+        options_(options),
+        temporary_(path.string() +
+                   (options.identity.empty() ? ".tmp." + std::to_string(::getpid()) : ".partial")),
+        content_{source.architecture(), dtype, source.text(), tensors_of(source.architecture()), {}},
+        copy_(source, dtype, [this](std::size_t bytes) { was_copied(bytes); }) {
+    for (const TensorInfo& tensor : content_.tensors) total_bytes_ += weights::bytes_of(tensor, dtype);
+    commit_bytes_ = options.commit_bytes > 0
+                        ? options.commit_bytes
+                        : std::clamp(total_bytes_ / 16, std::uint64_t{1} << 20, std::uint64_t{256} << 20);
+  }
+
+  void write() {
+    const fs::path folder = prepare_folder(path_);
+    if (!options_.identity.empty())
+      journal_ = std::make_unique<WriteJournal>(temporary_.string() + ".journal", path_.string());
+    try {
+      begin(folder);
+      for (std::size_t i = 0; i < content_.tensors.size(); ++i) write_tensor(i);
+      finish();
+    } catch (...) {
+      if (!journal_ || !journal_->has_tensors())
+        discard();
+      else
+        log::info(path_.string() + ": what is written of it is kept, the same command goes on from there");
+      throw;
+    }
+  }
+
+ private:
+  void begin(const fs::path& folder) {
+    check_space(folder, static_cast<double>(total_bytes_) - bytes_on_disk(temporary_));
+    check_length();
+    const Head head = make_head();
+    offsets_ = head.offsets;
+    const std::string identity = digest128(options_.identity + head.bytes + std::to_string(head.file_bytes));
+    const bool continued = continues(identity, head.file_bytes);
+    if (!continued) remove_quietly(temporary_);
+    file_ = std::make_unique<OutputFile>(temporary_, path_.string());
+    if (continued) {
+      say_where();
+      return;
+    }
+    if (journal_) journal_->clear();  // before anything else is in the file that it speaks of
+    file_->resize(head.file_bytes);
+    write_head(head);
+    if (const auto& tokenizer = content_.text.tokenizer)
+      file_->write(tokenizer->bytes.data(), tokenizer->bytes.size(), head.tokenizer_offset);
+    if (journal_) {
+      file_->sync();
+      journal_->begin(identity);
+    }
+  }
+
+  // Whether what stands there is the beginning of the same file.
+  bool continues(const std::string& identity, std::uint64_t file_bytes) const {
+    if (!journal_ || journal_->identity().empty()) return false;
+    std::error_code error;
+    const auto bytes = fs::file_size(temporary_, error);
+    if (error) return false;
+    if (journal_->identity() == identity && bytes == file_bytes) return true;
+    log::info(path_.string() +
+              ": what is written of it is of another source or other options, or was changed: begins again");
+    return false;
+  }
+
+  void say_where() const {
+    std::uint64_t bytes = 0;
+    for (const TensorInfo& tensor : content_.tensors)
+      if (journal_->find(tensor.name) != nullptr) bytes += weights::bytes_of(tensor, content_.dtype);
+    log::info(fmt::format("{}: {} of {} are written, goes on from there", path_.string(),
+                          format_bytes(static_cast<double>(bytes)),
+                          format_bytes(static_cast<double>(total_bytes_))));
+  }
+
+  // A file of that length can be made here: found out before HDF5, which crashes at the process's end over a
+  // file that it could not write and close.
+  void check_length() const {
+    const fs::path scratch = scratch_path();
+    try {
+      OutputFile(scratch, path_.string()).resize(total_bytes_);
+    } catch (...) {
+      remove_quietly(scratch);
+      throw;
+    }
+  }
+
+  fs::path scratch_path() const { return temporary_.string() + ".head"; }
+  Head make_head() const { return weights::make_head(content_, scratch_path(), path_.string()); }
+  void write_head(const Head& head) const { file_->write(head.bytes.data(), head.bytes.size(), 0); }
+
+  void write_tensor(std::size_t index) {
+    const TensorInfo& tensor = content_.tensors[index];
+    if (journal_) {
+      if (const auto* checksums = journal_->find(tensor.name)) {
+        checksums_.push_back(*checksums);
+        done_bytes_ += weights::bytes_of(tensor, content_.dtype);
+        return;
+      }
+    }
+    checksums_.push_back(copy_.copy(tensor, {0, tensor.rows}, *file_, offsets_[index]));
+    if (!journal_) return;
+    journal_->note(tensor.name, checksums_.back());
+    if (uncommitted_bytes_ >= commit_bytes_) commit();
+  }
+
+  void was_copied(std::size_t bytes) {
+    done_bytes_ += bytes;
+    uncommitted_bytes_ += bytes;
+    if (options_.progress) options_.progress(done_bytes_, total_bytes_);
+  }
+
+  void commit() {
+    file_->sync();
+    journal_->commit();
+    uncommitted_bytes_ = 0;
+  }
+
+  void finish() {
+    if (journal_) commit();
+    content_.checksums = std::move(checksums_);
+    write_head(make_head());
+    file_.reset();
+    weights::read_model_metadata(temporary_.string());  // that the head stands where it was laid
+    publish_file(temporary_, path_);
+    if (journal_) journal_->remove();
+  }
+
+  void discard() {
+    file_.reset();
+    remove_quietly(temporary_);
+    if (journal_) journal_->remove();
+  }
+
+  fs::path path_;
+  const WriteOptions& options_;
+  fs::path temporary_;
+  HeadContent content_;
+  TensorCopy copy_;
+  std::unique_ptr<WriteJournal> journal_;  // null where nothing is kept of a write that fails
+  std::unique_ptr<OutputFile> file_;
+  std::vector<std::uint64_t> offsets_;                 // of each tensor in the file
+  std::vector<std::vector<std::uint64_t>> checksums_;  // of those that are written
+  std::uint64_t total_bytes_ = 0;                      // of all tensors
+  std::uint64_t commit_bytes_ = 0;                     // on the disk after each so many
+  std::uint64_t done_bytes_ = 0;
+  std::uint64_t uncommitted_bytes_ = 0;
+};
 
 }  // namespace
 
-void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype) {
-  const std::filesystem::path folder = prepare_folder(path);
-  const double bytes = data_bytes(source.architecture(), dtype);
-  check_space(folder, bytes);
-  const std::filesystem::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
-  try {
-    check_length(temporary, path, bytes);
-    write_temporary(temporary, path, source, dtype);
-    publish_file(temporary, path);
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    throw;
-  }
+void write_model_file(const fs::path& path, WeightSource& source, DType dtype, const WriteOptions& options) {
+  ModelWriter(path, source, dtype, options).write();
 }
 
 }  // namespace hydrajob

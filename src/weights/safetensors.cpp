@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "weights/json_text.hpp"
@@ -125,6 +126,8 @@ void SafetensorsFile::read_header() {
   }
   std::string text(header_bytes, '\0');
   read(length_bytes, text.size(), text.data());
+  state_ = fmt::format("{} {}.{:09} {}", file_bytes, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                       digest128(text));
   const std::uint64_t data_begin = length_bytes + header_bytes;
   const json header = parse_json_object(text, path_ + ", header");
   for (const auto& [name, value] : header.items()) {

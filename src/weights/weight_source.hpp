@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,6 +95,7 @@ std::unique_ptr<WeightSource> make_random_weights(const Architecture& architectu
 struct Checkpoint {
   std::unique_ptr<WeightSource> source;
   DType dtype = DType::f32;  // that holds its values exactly
+  std::string identity;      // other files, or other content as far as sizes, times and headers tell: another
 };
 
 // A folder as Hugging Face publishes models: config.json of a LlamaForCausalLM, and its tensors in
@@ -101,7 +103,19 @@ struct Checkpoint {
 // Throws UsageError that names the file, the key or the tensor, what was found and what was expected.
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name);
 
+// How a model file is written.
+struct WriteOptions {
+  // Of the source's values. Where there is one, a write that ends early leaves what it has done, and the next
+  // of the same identity goes on from there; else nothing is left.
+  std::string identity;
+  // Told of the bytes of tensors that are written, of all there are, after every few.
+  std::function<void(std::uint64_t written, std::uint64_t total)> progress;
+  // So many at most, and a tensor, are written again after a kill. 0: a sixteenth, from 1 MiB to 256 MiB.
+  std::uint64_t commit_bytes = 0;
+};
+
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.
-void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype);
+void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype,
+                      const WriteOptions& options = {});
 
 }  // namespace hydrajob

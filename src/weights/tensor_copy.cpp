@@ -1,0 +1,41 @@
+#include "weights/tensor_copy.hpp"
+
+#include <algorithm>
+
+#include "base/digest.hpp"
+#include "weights/model_format.hpp"
+
+namespace hydrajob::weights {
+namespace {
+
+constexpr std::size_t block_bytes = 8 << 20;  // copied at once, unless a checksum range is larger
+
+}  // namespace
+
+std::vector<std::uint64_t> TensorCopy::copy(const TensorInfo& tensor, RowRange slab, const OutputFile& file,
+                                            std::uint64_t offset) {
+  const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype_);
+  const std::int64_t n = range_count(slab.count());
+  const std::size_t range = static_cast<std::size_t>((slab.count() + n - 1) / n) * row;
+  const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, block_bytes / range));
+  std::vector<std::uint64_t> checksums;
+  for (std::int64_t first = 0; first < n; first += step) {
+    const std::int64_t last = std::min(first + step, n);
+    const RowRange rows{checksum_range(slab.count(), first).begin,
+                        checksum_range(slab.count(), last - 1).end};  // counted from the slab's first
+    block_.resize(static_cast<std::size_t>(rows.count()) * row);
+    source_.read(tensor, {slab.begin + rows.begin, slab.begin + rows.end}, dtype_, block_.data());
+    for (std::int64_t i = first; i < last; ++i) {
+      const RowRange part = checksum_range(slab.count(), i);
+      checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
+                                   static_cast<std::size_t>(part.count()) * row));
+    }
+    const std::uint64_t place = offset + static_cast<std::size_t>(rows.begin) * row;
+    file.write(block_.data(), block_.size(), place);
+    file.write_out(place, block_.size());
+    copied_(block_.size());
+  }
+  return checksums;
+}
+
+}  // namespace hydrajob::weights

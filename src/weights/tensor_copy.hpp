@@ -1,0 +1,32 @@
+// Rows of a tensor from a source into a file, hashed on the way.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/dtype.hpp"
+#include "weights/output_file.hpp"
+#include "weights/weight_source.hpp"
+
+namespace hydrajob::weights {
+
+class TensorCopy {
+ public:
+  // `copied` is told of each block's bytes once they are in the file.
+  TensorCopy(WeightSource& source, DType dtype, std::function<void(std::size_t)> copied)
+      : source_(source), dtype_(dtype), copied_(std::move(copied)) {}
+
+  // `slab`: the tensor's rows that the file holds from `offset` on. Returns the checksums of the slab's row
+  // ranges. Throws UsageError.
+  std::vector<std::uint64_t> copy(const TensorInfo& tensor, RowRange slab, const OutputFile& file,
+                                  std::uint64_t offset);
+
+ private:
+  WeightSource& source_;
+  DType dtype_;
+  std::function<void(std::size_t)> copied_;
+  std::vector<std::byte> block_;
+};
+
+}  // namespace hydrajob::weights
