@@ -97,6 +97,14 @@ class HeadFile {
     text(file_, "architecture", architecture);
     text(file_, "dtype", std::string(name_of(content_.dtype)));
     text(file_, "digest", model_digest(architecture, content_.dtype, content_.tensors, checksums));
+    if (content_.part) write_part(*content_.part);
+  }
+
+  void write_part(const ModelPart& part) {
+    const std::int64_t rank = part.rank, degree = part.degree;
+    number(file_, "rank", H5T_NATIVE_INT64, H5T_STD_I64LE, &rank);
+    number(file_, "tensor_parallel", H5T_NATIVE_INT64, H5T_STD_I64LE, &degree);
+    text(file_, "model_digest", part.model_digest);
   }
 
   void write_tensors(Head& head) {

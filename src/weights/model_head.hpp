@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/dtype.hpp"
 #include "config/architecture.hpp"
+#include "weights/model_format.hpp"
 #include "weights/model_text.hpp"
 #include "weights/weight_source.hpp"
 
@@ -17,6 +19,7 @@ struct HeadContent {
   Architecture architecture;
   DType dtype = DType::f32;
   ModelText text;
+  std::optional<ModelPart> part;                      // none: the whole model
   std::vector<TensorInfo> tensors;                    // of this file
   std::vector<std::vector<std::uint64_t>> checksums;  // of the row ranges of each; empty: not known yet
 };

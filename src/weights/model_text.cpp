@@ -2,6 +2,7 @@
 #include "weights/model_text.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "base/error.hpp"
 #include "store/hdf5_handle.hpp"
 #include "weights/hdf5_read.hpp"
+#include "weights/model_format.hpp"
 #include "weights/model_metadata.hpp"
 
 namespace hydrajob {
@@ -107,7 +109,9 @@ ModelText text_of(const Architecture& architecture) {
 }
 
 ModelText read_model_text(const std::filesystem::path& model_file) {
-  const std::string path = model_file.string();
+  std::error_code none;
+  const bool is_folder = std::filesystem::is_directory(model_file, none);  // every part holds it
+  const std::string path = (is_folder ? model_file / weights::rank_file_name(0) : model_file).string();
   ModelText text = text_of(weights::read_model_metadata(path).architecture);
   const Handle file = weights::open_hdf5(path, false);
   if (!file.valid()) throw UsageError(path + ": cannot be opened: " + hdf5_error());

@@ -39,8 +39,9 @@ struct ModelText {
 // Of a model of which nothing else is known.
 ModelText text_of(const Architecture& architecture);
 
-// Of a model file; text_of() its architecture where it holds nothing of the kind. Throws UsageError where the
-// file cannot be read or the tokenizer is damaged. Not for several threads at once: HDF5 is not.
+// Of a model file, or a folder of one a rank; text_of() its architecture where it holds nothing of the kind.
+// Throws UsageError where the file cannot be read or the tokenizer is damaged. Not for several threads at
+// once: HDF5 is not.
 ModelText read_model_text(const std::filesystem::path& model_file);
 
 }  // namespace hydrajob

@@ -14,6 +14,18 @@ constexpr std::size_t block_bytes = 8 << 20;  // copied at once, unless a checks
 
 std::vector<std::uint64_t> TensorCopy::copy(const TensorInfo& tensor, RowRange slab, const OutputFile& file,
                                             std::uint64_t offset) {
+  return read(tensor, slab, [&](std::size_t first_byte) {
+    file.write(block_.data(), block_.size(), offset + first_byte);
+    file.write_out(offset + first_byte, block_.size());
+    copied_(block_.size());
+  });
+}
+
+std::vector<std::uint64_t> TensorCopy::checksums_of(const TensorInfo& tensor) {
+  return read(tensor, {0, tensor.rows}, [](std::size_t) {});
+}
+
+std::vector<std::uint64_t> TensorCopy::read(const TensorInfo& tensor, RowRange slab, const Take& take) {
   const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype_);
   const std::int64_t n = range_count(slab.count());
   const std::size_t range = static_cast<std::size_t>((slab.count() + n - 1) / n) * row;
@@ -30,10 +42,7 @@ std::vector<std::uint64_t> TensorCopy::copy(const TensorInfo& tensor, RowRange s
       checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
                                    static_cast<std::size_t>(part.count()) * row));
     }
-    const std::uint64_t place = offset + static_cast<std::size_t>(rows.begin) * row;
-    file.write(block_.data(), block_.size(), place);
-    file.write_out(place, block_.size());
-    copied_(block_.size());
+    take(static_cast<std::size_t>(rows.begin) * row);
   }
   return checksums;
 }

@@ -22,7 +22,14 @@ class TensorCopy {
   std::vector<std::uint64_t> copy(const TensorInfo& tensor, RowRange slab, const OutputFile& file,
                                   std::uint64_t offset);
 
+  // Of the whole tensor's row ranges; copies nothing.
+  std::vector<std::uint64_t> checksums_of(const TensorInfo& tensor);
+
  private:
+  using Take = std::function<void(std::size_t first_byte)>;
+  // Reads the slab's rows a block at a time, and has `take` take each.
+  std::vector<std::uint64_t> read(const TensorInfo& tensor, RowRange slab, const Take& take);
+
   WeightSource& source_;
   DType dtype_;
   std::function<void(std::size_t)> copied_;

@@ -83,8 +83,19 @@ class WeightSource {
   virtual void expect(const std::vector<WeightRows>& /*parts*/) {}
 };
 
-// A model file (docs/model-file.md). Throws UsageError when it is none, truncated or of another version.
-std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads);
+// A model file (docs/model-file.md), or a folder of one a rank, of which that of `rank` is read. Throws
+// UsageError when it is none, truncated, of another version, or split for another degree.
+std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads, int rank = 0,
+                                              int degree = 1);
+
+struct ModelDescription {
+  Architecture architecture;
+  std::string digest;  // the same in one file and split
+  int split = 0;       // the one degree that it can be read at; 0: any
+};
+
+// Of either, from its head alone. Throws UsageError.
+ModelDescription describe_model(const std::filesystem::path& path);
 
 // Seeded values, the same at every degree: element (row, col) of a tensor depends on the seed, the tensor's
 // name and its index only. Projections are uniform with standard deviation 1/sqrt(in), the embedding 1, norms
@@ -112,6 +123,8 @@ struct WriteOptions {
   std::function<void(std::uint64_t written, std::uint64_t total)> progress;
   // So many at most, and a tensor, are written again after a kill. 0: a sixteenth, from 1 MiB to 256 MiB.
   std::uint64_t commit_bytes = 0;
+  // 0: one file. Else a new folder of so many, each with what a rank of that degree holds.
+  int split = 0;
 };
 
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <sys/wait.h>
+#include <tuple>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -42,24 +43,39 @@ class Counting final : public WeightSource {
   std::string fails_at;
 
  private:
-  std::unique_ptr<WeightSource> weights_ = make_random_weights(grouped_model(), 1, 1);
+  std::unique_ptr<WeightSource> weights_ = make_random_weights(odd_model(), 1, 1);
 };
 
-class ModelKill : public ::testing::TestWithParam<Death> {
+// A model file's, or those of all files of a split one.
+std::string content_of(const fs::path& path) {
+  if (!fs::is_directory(path)) return read_file(path);
+  std::set<fs::path> files(fs::directory_iterator(path), fs::directory_iterator{});
+  std::string content;
+  for (const fs::path& file : files) content += file.filename().string() + read_file(file);
+  return content;
+}
+
+// How it dies; 0: one file, else a folder of so many.
+using Parameters = std::tuple<Death, int>;
+
+class ModelKill : public ::testing::TestWithParam<Parameters> {
  protected:
   ModelKill() {
     write(unbroken_path_, identity);
-    unbroken_ = read_file(unbroken_path_);
+    unbroken_ = content_of(unbroken_path_);
   }
 
+  static bool is_split() { return std::get<int>(GetParam()) > 0; }
+
   // Every tensor is committed; the names of those that were read.
-  static std::set<std::string> write(const fs::path& path, const std::string& of,
-                                     const std::string& fails_at = "") {
+  std::set<std::string> write(const fs::path& path, const std::string& of,
+                              const std::string& fails_at = "") const {
     Counting source;
     source.fails_at = fails_at;
     WriteOptions options;
     options.identity = of;
     options.commit_bytes = 1;
+    options.split = std::get<int>(GetParam());
     write_model_file(path, source, DType::bf16, options);
     return source.asked;
   }
@@ -71,7 +87,7 @@ class ModelKill : public ::testing::TestWithParam<Death> {
     fs::create_directory(path_.parent_path());
     const pid_t child = ::fork();
     if (child == 0) {
-      die_at_call(nth, GetParam(), spare.path());
+      die_at_call(nth, std::get<Death>(GetParam()), spare.path());
       try {
         write(path_, identity);
       } catch (const std::exception& e) {
@@ -98,16 +114,20 @@ class ModelKill : public ::testing::TestWithParam<Death> {
 };
 
 TEST_P(ModelKill, AtEveryCallIsMadeGood) {
-  const std::size_t tensors = tensors_of(grouped_model()).size();
+  const std::size_t tensors = tensors_of(odd_model()).size();
   int nth = 1;
   std::size_t read_again = 0;
   for (; dies_at(nth); ++nth) {
     SCOPED_TRACE(nth);
     if (fs::exists(path_)) {
-      ASSERT_EQ(read_file(path_), unbroken_);
+      ASSERT_EQ(content_of(path_), unbroken_);
     }
-    read_again += write(path_, identity).size();
-    ASSERT_EQ(read_file(path_), unbroken_);
+    if (is_split() && fs::exists(path_)) {
+      EXPECT_NE(failure([&] { write(path_, identity); }).find("is there already"), std::string::npos);
+    } else {
+      read_again += write(path_, identity).size();
+    }
+    ASSERT_EQ(content_of(path_), unbroken_);
     expect_alone();
     if (HasFailure()) return;
   }
@@ -118,37 +138,41 @@ TEST_P(ModelKill, AtEveryCallIsMadeGood) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Deaths, ModelKill,
-                         ::testing::Values(Death::killed, Death::torn, Death::data_lost, Death::all_lost));
+                         ::testing::Combine(::testing::Values(Death::killed, Death::torn, Death::data_lost,
+                                                              Death::all_lost),
+                                            ::testing::Values(0, 3)));
 
 class Continued : public ModelKill {};
 
 TEST_P(Continued, ReadsOnlyWhatWasNotCommitted) {
   fs::create_directory(path_.parent_path());
-  EXPECT_EQ(failure([&] { write(path_, identity, "layers.1.attention.k"); }), "it fails");
+  EXPECT_EQ(failure([&] { write(path_, identity, "layers.0.attention.k"); }), "it fails");
   EXPECT_FALSE(fs::exists(path_));
   const std::set<std::string> rest = write(path_, identity);
-  EXPECT_EQ(rest.count("layers.1.attention.q"), 0u);
-  EXPECT_EQ(rest.count("layers.1.attention.k"), 1u);
-  EXPECT_EQ(read_file(path_), unbroken_);
+  EXPECT_EQ(rest.count("layers.0.attention.q"), 0u);
+  EXPECT_EQ(rest.count("layers.0.attention.k"), 1u);
+  EXPECT_EQ(content_of(path_), unbroken_);
   expect_alone();
 }
 
 TEST_P(Continued, FromAnotherSourceBeginsAgain) {
   fs::create_directory(path_.parent_path());
-  EXPECT_EQ(failure([&] { write(path_, "another", "lm_head"); }), "it fails");
-  EXPECT_EQ(write(path_, identity).size(), tensors_of(grouped_model()).size());
-  EXPECT_EQ(read_file(path_), unbroken_);
+  EXPECT_EQ(failure([&] { write(path_, "another", "final_norm"); }), "it fails");
+  EXPECT_EQ(write(path_, identity).size(), tensors_of(odd_model()).size());
+  EXPECT_EQ(content_of(path_), unbroken_);
 }
 
 TEST_P(Continued, WithoutItsPartBeginsAgain) {
   fs::create_directory(path_.parent_path());
-  EXPECT_EQ(failure([&] { write(path_, identity, "lm_head"); }), "it fails");
-  fs::resize_file(path_.string() + ".partial", 5000);
-  EXPECT_EQ(write(path_, identity).size(), tensors_of(grouped_model()).size());
-  EXPECT_EQ(read_file(path_), unbroken_);
+  EXPECT_EQ(failure([&] { write(path_, identity, "final_norm"); }), "it fails");
+  const fs::path partial = path_.string() + ".partial";
+  fs::resize_file(fs::is_directory(partial) ? partial / "rank1.h5" : partial, 5000);
+  EXPECT_EQ(write(path_, identity).size(), tensors_of(odd_model()).size());
+  EXPECT_EQ(content_of(path_), unbroken_);
 }
 
-INSTANTIATE_TEST_SUITE_P(Once, Continued, ::testing::Values(Death::killed));
+INSTANTIATE_TEST_SUITE_P(Once, Continued,
+                         ::testing::Combine(::testing::Values(Death::killed), ::testing::Values(0, 3)));
 
 }  // namespace
 }  // namespace hydrajob::test

@@ -26,8 +26,11 @@ class ImportTest(unittest.TestCase):
         self.model = self.folder / "out" / "model.h5"
         self.rng = np.random.default_rng(SEED)
 
-    def run_import(self, *options, checkpoint="tiny"):
-        done = subprocess.run([HYDRAJOB, "import", checkpoint, "-o", "out/model.h5", *options], cwd=self.folder,
+    def run_import(self, *options, checkpoint="tiny", output="out/model.h5"):
+        """`output` None: the options name it."""
+        if output is not None:
+            options = ("-o", output, *options)
+        done = subprocess.run([HYDRAJOB, "import", checkpoint, *options], cwd=self.folder,
                               capture_output=True, text=True, timeout=60, check=False)
         self.output = done.stdout + done.stderr
         return done.returncode
