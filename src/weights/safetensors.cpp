@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <utility>
 
@@ -108,6 +109,12 @@ void SafetensorsFile::read(std::uint64_t offset, std::size_t bytes, void* target
   if (read.got < bytes) {
     fail(fmt::format("ends at byte {}, expected {} more", offset + read.got, bytes - read.got));
   }
+}
+
+void SafetensorsFile::will_read(std::uint64_t offset, std::uint64_t bytes) const {
+  // No more than a hint: where it is refused, nothing is lost.
+  static_cast<void>(::posix_fadvise(file_.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                                    POSIX_FADV_WILLNEED));
 }
 
 void SafetensorsFile::read_header() {

@@ -34,6 +34,8 @@ class SafetensorsFile {
 
   // Bytes [offset, offset + bytes) of the file. Throws UsageError.
   void read(std::uint64_t offset, std::size_t bytes, void* target) const;
+  // Soon: the system may begin with bringing them into its cache.
+  void will_read(std::uint64_t offset, std::uint64_t bytes) const;
 
  private:
   void read_header();

@@ -1,8 +1,10 @@
 // Rows of a tensor from a source into a file, hashed on the way.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.hpp"
@@ -26,14 +28,15 @@ class TensorCopy {
   std::vector<std::uint64_t> checksums_of(const TensorInfo& tensor);
 
  private:
-  using Take = std::function<void(std::size_t first_byte)>;
-  // Reads the slab's rows a block at a time, and has `take` take each.
+  using Take = std::function<void(std::size_t first_byte, std::size_t bytes)>;
+
+  // Reads the slab's rows into block_, some at a time, and has `take` take them each time.
   std::vector<std::uint64_t> read(const TensorInfo& tensor, RowRange slab, const Take& take);
 
   WeightSource& source_;
   DType dtype_;
   std::function<void(std::size_t)> copied_;
-  std::vector<std::byte> block_;
+  std::vector<std::byte> block_;  // at least
 };
 
 }  // namespace hydrajob::weights
