@@ -61,18 +61,31 @@ def drop_caches():
     Path("/proc/sys/vm/drop_caches").write_text("1\n")
 
 
+def peak_memory(pid):
+    """Bytes so far; of the program alone, unlike what wait4 says, which counts this one before its exec too."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
 def timed(command, cold):
     """Seconds, and the peak of memory in bytes."""
     if cold:
         drop_caches()
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    message = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - begin
-    if status != 0:
-        sys.exit(f"{command}: {message.decode()}")
-    return seconds, usage.ru_maxrss * 1024
+    peak = 0
+    with tempfile.TemporaryFile("w+") as messages:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stderr=messages)
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(0.005)
+        seconds = time.monotonic() - begin
+        if process.returncode != 0:
+            messages.seek(0)
+            sys.exit(f"{command}: {messages.read()}")
+    return seconds, peak
 
 
 def measure(hydrajob, source, pairs, cold, options):

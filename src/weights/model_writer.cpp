@@ -274,9 +274,9 @@ class ModelWriter {
       log::info(path_.string() + ": what is written of it is kept, the same command goes on from there");
       return;
     }
-    std::error_code ignored;
+    std::error_code ignored;  // the failure itself is to be told
     fs::remove_all(temporary_, ignored);
-    if (journal_) journal_->remove();
+    if (journal_) fs::remove(journal_path(), ignored);
   }
 
   fs::path path_;
