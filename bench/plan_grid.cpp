@@ -28,7 +28,7 @@ const std::string grid =
     "  - if: {batch: '>= 64'}\n"
     "    set: {iterations: 3, warmup: 3}\n";
 
-Architecture llama_like(const std::string&) {
+hydrajob::WeightsContent llama_like(const std::string&) {
   Architecture a;
   a.name = "a-model-of-some-length";
   a.n_layers = 32;
@@ -39,7 +39,7 @@ Architecture llama_like(const std::string&) {
   a.intermediate = 14336;
   a.vocab = 128256;
   a.max_positions = 8192;
-  return a;
+  return {a, 0};
 }
 
 hydrajob::PlanRequest make_request() {
@@ -49,7 +49,7 @@ hydrajob::PlanRequest make_request() {
   request.ceilings = {1e14, 1e12, 64e9, "assumed"};
   request.code_digest = "bench";
   request.weights_digest = [](const std::string&) { return std::string(32, '0'); };
-  request.weights_architecture = llama_like;
+  request.weights_content = llama_like;
   return request;
 }
 

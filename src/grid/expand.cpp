@@ -103,7 +103,13 @@ class RunMaker {
   const Architecture& architecture_of(const RunSpec& spec, const Point& point) {
     const bool is_named = point.find("model") != nullptr;
     if (spec.weights == "random") return models_.named(text(point, "model"), point.place_of("model"));
-    const Architecture& held = models_.of_weights(spec.weights, point.place_of("weights"));
+    const WeightsContent& content = models_.of_weights(spec.weights, point.place_of("weights"));
+    if (content.split > 0 && content.split != spec.tensor_parallel) {
+      fail_at(point.place_of("weights"),
+              fmt::format("weights: {} is split for tensor_parallel {}, this run has {}", spec.weights,
+                          content.split, spec.tensor_parallel));
+    }
+    const Architecture& held = content.architecture;
     if (!is_named) return held;
     const Architecture& named = models_.named(text(point, "model"), point.place_of("model"));
     const std::string problem = difference(held, named);
@@ -163,7 +169,7 @@ std::set<std::string> values_of(const Experiment& experiment, const std::string&
 
 void expand(const Experiment& experiment, const ExpandRequest& request,
             const std::function<void(RunSpec&&)>& take) {
-  Models models(experiment.file, request.weights_architecture);
+  Models models(experiment.file, request.weights_content);
   for (const Block& block : experiment.blocks) {
     RunMaker maker(experiment, block, request, models);
     for_each_point(block, [&](const Point& point) { take(maker.make(point)); });

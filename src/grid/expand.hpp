@@ -14,8 +14,8 @@
 namespace hydrajob {
 
 struct ExpandRequest {
-  ReadArchitecture weights_architecture;  // of a model file; throws UsageError
-  std::string auto_device = "cpu";        // what `device: auto` means here
+  ReadWeights weights_content;      // of a model file; throws UsageError
+  std::string auto_device = "cpu";  // what `device: auto` means here
 };
 
 // Calls `take` for every run of every block, in order, checked, with its parameters filled; ids are the

@@ -27,7 +27,7 @@ std::vector<std::string> models_in(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Models::Models(std::filesystem::path experiment_file, ReadArchitecture read_weights)
+Models::Models(std::filesystem::path experiment_file, ReadWeights read_weights)
     : folder_(experiment_file.parent_path() / "models"), read_weights_(std::move(read_weights)) {}
 
 std::filesystem::path Models::path_of(const std::string& model, const Place& place) const {
@@ -55,7 +55,7 @@ const Architecture& Models::named(const std::string& model, const Place& place) 
   return named_.emplace(model, load_architecture(path_of(model, place))).first->second;
 }
 
-const Architecture& Models::of_weights(const std::string& path, const Place& place) {
+const WeightsContent& Models::of_weights(const std::string& path, const Place& place) {
   const auto known = of_weights_.find(path);
   if (known != of_weights_.end()) return known->second;
   try {

@@ -12,26 +12,31 @@
 
 namespace hydrajob {
 
-// Reads the architecture out of a model file.
-using ReadArchitecture = std::function<Architecture(const std::string& path)>;
+// What the files of weights are of.
+struct WeightsContent {
+  Architecture architecture;
+  int split = 0;  // the one tensor_parallel that they are for; 0: any
+};
+// Reads it. Throws UsageError.
+using ReadWeights = std::function<WeightsContent(const std::string& path)>;
 
 class Models {
  public:
   // `experiment_file`: bare names are looked up in models/ beside it.
-  Models(std::filesystem::path experiment_file, ReadArchitecture read_weights);
+  Models(std::filesystem::path experiment_file, ReadWeights read_weights);
 
   // model: a bare name or a path. Throws UsageError at `place`, with the nearest known name.
   const Architecture& named(const std::string& model, const Place& place);
-  // Of a model file. Throws UsageError at `place`.
-  const Architecture& of_weights(const std::string& path, const Place& place);
+  // Of a model file, or of a split one. Throws UsageError at `place`.
+  const WeightsContent& of_weights(const std::string& path, const Place& place);
 
  private:
   std::filesystem::path path_of(const std::string& model, const Place& place) const;
 
   std::filesystem::path folder_;
-  ReadArchitecture read_weights_;
+  ReadWeights read_weights_;
   std::map<std::string, Architecture, std::less<>> named_;
-  std::map<std::string, Architecture, std::less<>> of_weights_;
+  std::map<std::string, WeightsContent, std::less<>> of_weights_;
 };
 
 // Empty when both are the same model, names aside, else the first line that differs: "hidden: 256 and hidden:

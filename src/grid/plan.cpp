@@ -202,7 +202,7 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) 
 
 Plan make_plan(const Experiment& experiment, const PlanRequest& request) {
   Collector collector(request);
-  expand(experiment, {request.weights_architecture, request.devices.front()},
+  expand(experiment, {request.weights_content, request.devices.front()},
          [&](RunSpec&& spec) { collector.take(std::move(spec)); });
   if (collector.runs.empty()) {
     throw UsageError(

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <chrono>
 #include <filesystem>
+#include <string>
 #include <system_error>
 
 #include <boost/program_options.hpp>
@@ -13,7 +14,10 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
+#include "grid/constraints.hpp"
 #include "main/command_arguments.hpp"
+#include "main/transfer_progress.hpp"
+#include "sched/progress.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -25,7 +29,9 @@ po::options_description described() {
   po::options_description options("hydrajob import DIR -o MODEL.h5 [options]", 100, 60);
   auto add = options.add_options();
   add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
-      "the model file; replaced if it is there");
+      "the model file; replaced if it is there. With --split a new folder");
+  add("split", po::value<int>()->value_name("N"),
+      "one file for each of N ranks, which only runs of tensor_parallel N read");
   add("dtype", po::value<std::string>(), "bf16 or f32; otherwise the one that holds the values exactly");
   add("name", po::value<std::string>(),
       "of the architecture, in results and messages; otherwise the folder's");
@@ -42,10 +48,53 @@ std::string checked_name(const std::string& name) {
   return name;
 }
 
+// 0: one file.
+int checked_split(const po::variables_map& values, const Architecture& a) {
+  if (values.count("split") == 0) return 0;
+  const int degree = values["split"].as<int>();
+  if (degree < 1) throw UsageError(fmt::format("import: --split {}: expected 1 or more", degree));
+  const std::string problem = heads_split_problem(a.n_heads, a.n_kv_heads, a.intermediate, degree);
+  if (!problem.empty()) throw UsageError(fmt::format("import: --split {}: {}", degree, problem));
+  return degree;
+}
+
+double bytes_in(const std::filesystem::path& path) {
+  std::error_code none;
+  if (std::filesystem::is_regular_file(path, none))
+    return static_cast<double>(std::filesystem::file_size(path, none));
+  double bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path, none))
+    bytes += static_cast<double>(entry.file_size(none));
+  return bytes;
+}
+
 // Without what a trailing slash or "." leaves open.
 std::string name_of_folder(const std::filesystem::path& folder) {
   const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
+// Returns how long it took, in seconds.
+double write_with_progress(const std::filesystem::path& output, const Checkpoint& checkpoint, DType dtype,
+                           int split) {
+  TransferProgress progress(output.string(), progress_style());
+  WriteOptions options;
+  options.identity = checkpoint.identity;
+  options.split = split;
+  options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); };
+  const auto begin = std::chrono::steady_clock::now();
+  write_model_file(output, *checkpoint.source, dtype, options);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Of the tokenizer, for the last line. A model without one is of use, but not to those who have text.
+std::string say_tokenizer(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  const auto tokenizer = checkpoint.source->text().tokenizer;
+  if (tokenizer) return "tokenizer " + tokenizer->kind;
+  log::info(fmt::format(
+      "{}: neither tokenizer.model nor tokenizer.json: the model file will take and give token ids only",
+      folder.string()));
+  return "no tokenizer";
 }
 
 }  // namespace
@@ -63,14 +112,12 @@ ExitCode run_import(const std::vector<std::string>& arguments) {
   const Checkpoint checkpoint = open_hugging_face(folder, name);
   const DType dtype =
       values.count("dtype") > 0 ? parse_dtype(values["dtype"].as<std::string>()) : checkpoint.dtype;
+  const int split = checked_split(values, checkpoint.source->architecture());
 
-  const auto begin = std::chrono::steady_clock::now();
-  write_model_file(output, *checkpoint.source, dtype);
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  std::error_code ignored;
-  const auto bytes = static_cast<double>(std::filesystem::file_size(output, ignored));
-  log::info(fmt::format("{}: {} {} from {}, {} in {}", output.string(), name, name_of(dtype), folder.string(),
-                        format_bytes(bytes), format_seconds(taken.count())));
+  const std::string tokenizer = say_tokenizer(checkpoint, folder);
+  const double seconds = write_with_progress(output, checkpoint, dtype, split);
+  log::info(fmt::format("{}: {} {} from {}, {}, {} in {}", output.string(), name, name_of(dtype),
+                        folder.string(), tokenizer, format_bytes(bytes_in(output)), format_seconds(seconds)));
   return ExitCode::ok;
 }
 

@@ -29,10 +29,11 @@ namespace hydrajob {
 namespace {
 
 std::string digest_of_weights(const std::string& path) {
-  return open_model_file(path, 1)->digest();
+  return describe_model(path).digest;
 }
-Architecture architecture_of_weights(const std::string& path) {
-  return open_model_file(path, 1)->architecture();
+WeightsContent content_of_weights(const std::string& path) {
+  const ModelDescription model = describe_model(path);
+  return {model.architecture, model.split};
 }
 
 // Every rank plans for itself, and orders name a run by its place in the plan: nodes with other files would
@@ -179,7 +180,7 @@ PlanRequest plan_request(const SweepOptions& options, int ranks) {
   request.devices = visible_devices();
   request.code_digest = code_digest();
   request.weights_digest = digest_of_weights;
-  request.weights_architecture = architecture_of_weights;
+  request.weights_content = content_of_weights;
   request.only = options.only;
   request.exclude = options.exclude;
   return request;

@@ -18,12 +18,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bf16.hpp"
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "weights/convert.hpp"
 #include "weights/hugging_face_config.hpp"
+#include "weights/hugging_face_text.hpp"
 #include "weights/json_text.hpp"
 #include "weights/safetensors.hpp"
+#include "weights/transpose.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -134,10 +137,21 @@ class HuggingFaceWeights final : public WeightSource {
         architecture_(weights::read_hugging_face_config(folder / "config.json", name)) {
     open_all(folder);
     check_tensors();
+    text_ = weights::read_hugging_face_text(folder, architecture_);
+    const std::vector<TensorInfo> tensors = tensors_of(architecture_);
+    for (std::size_t i = 1; i < tensors.size(); ++i) next_.emplace(tensors[i - 1].name, tensors[i].name);
   }
 
   const Architecture& architecture() const override { return architecture_; }
   std::string digest() const override { return "hugging-face:" + folder_; }
+  ModelText text() const override { return text_; }
+
+  std::string identity() const {
+    std::string text;
+    for (const auto& file : files_)
+      text += fs::path(file->path()).filename().string() + ' ' + file->state() + '\n';
+    return digest128(text);
+  }
 
   // Of every tensor. A model file holds no f16: f32 is exact for it.
   DType dtype() const {
@@ -150,6 +164,10 @@ class HuggingFaceWeights final : public WeightSource {
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
     const Counterpart counterpart = counterpart_of(tensor.name);
     const Place& place = at(counterpart.name);
+    if (tensor.name != last_name_) {
+      last_name_ = tensor.name;
+      read_ahead(tensor.name);
+    }
     const std::int64_t elements = rows.count() * tensor.cols;
     const auto bytes = static_cast<std::size_t>(elements) * element_bytes(*place.tensor);
     const bool as_stored = place.tensor->dtype == (dtype == DType::f32 ? "F32" : "BF16");
@@ -249,37 +267,34 @@ class HuggingFaceWeights final : public WeightSource {
     }
   }
 
+  // Storage is busy with the tensor that will be asked for next, while one is converted and written.
+  void read_ahead(const std::string& name) const {
+    const auto next = next_.find(name);
+    if (next == next_.end()) return;
+    const Place& place = at(counterpart_of(next->second).name);
+    place.file->will_read(place.tensor->offset, place.tensor->bytes);
+  }
+
   // Rows are columns there. A tensor is read whole, once: it is asked for in pieces.
   void read_transposed(const std::string& name, const Place& place, const TensorInfo& tensor, RowRange rows,
                        std::byte* into) {
     if (whole_name_ != name) {
       whole_name_.clear();
-      whole_ = {};  // before the next one: two at once are not needed
-      whole_.resize(place.tensor->bytes);
-      place.file->read(place.tensor->offset, whole_.size(), whole_.data());
+      if (whole_.size() < place.tensor->bytes) {
+        whole_ = {};  // before the next one: two at once are not needed
+        whole_.resize(place.tensor->bytes);
+      }
+      place.file->read(place.tensor->offset, place.tensor->bytes, whole_.data());
       whole_name_ = name;
     }
+    const auto part = [&](auto* to) {
+      const auto* from = reinterpret_cast<decltype(to)>(whole_.data());
+      weights::transpose(from + rows.begin, tensor.rows, rows.count(), tensor.cols, to);
+    };
     if (element_bytes(*place.tensor) == 4) {
-      transpose<std::uint32_t>(tensor, rows, into);
+      part(reinterpret_cast<std::uint32_t*>(into));
     } else {
-      transpose<std::uint16_t>(tensor, rows, into);
-    }
-  }
-
-  // Square blocks: lines of both sides stay in the cache.
-  template <class T>
-  void transpose(const TensorInfo& tensor, RowRange rows, std::byte* into) const {
-    constexpr std::int64_t block = 64;
-    const auto* from = reinterpret_cast<const T*>(whole_.data());
-    auto* to = reinterpret_cast<T*>(into);
-    for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += block) {
-      for (std::int64_t c0 = 0; c0 < tensor.cols; c0 += block) {
-        const std::int64_t r1 = std::min(r0 + block, rows.end), c1 = std::min(c0 + block, tensor.cols);
-        for (std::int64_t r = r0; r < r1; ++r) {
-          for (std::int64_t c = c0; c < c1; ++c)
-            to[(r - rows.begin) * tensor.cols + c] = from[c * tensor.rows + r];
-        }
-      }
+      part(reinterpret_cast<std::uint16_t*>(into));
     }
   }
 
@@ -301,11 +316,14 @@ class HuggingFaceWeights final : public WeightSource {
 
   std::string folder_;
   Architecture architecture_;
+  ModelText text_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place> places_;
   std::vector<std::byte> stored_;  // what is being read, where it is to be converted
-  std::vector<std::byte> whole_;   // the last tensor that was asked for transposed
+  std::vector<std::byte> whole_;   // the last tensor that was asked for transposed, at least
   std::string whole_name_;
+  std::map<std::string, std::string> next_;  // of the tensors in the order of tensors_of(): which follows
+  std::string last_name_;                    // that was read from
 };
 
 }  // namespace
@@ -313,7 +331,8 @@ class HuggingFaceWeights final : public WeightSource {
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name) {
   auto source = std::make_unique<HuggingFaceWeights>(folder, name);
   const DType dtype = source->dtype();
-  return {std::move(source), dtype};
+  const std::string identity = source->identity();
+  return {std::move(source), dtype, identity};
 }
 
 }  // namespace hydrajob

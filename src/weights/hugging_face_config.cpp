@@ -1,16 +1,15 @@
 #include "weights/hugging_face_config.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <limits>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "weights/json_fields.hpp"
 #include "weights/json_text.hpp"
 
 namespace hydrajob::weights {
@@ -18,75 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
-
-bool is_whole(const json& value, std::int64_t least) {
-  if (!value.is_number_integer()) return false;
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(largest))
-    return false;
-  return value.get<std::int64_t>() >= least;
-}
-
-// An object of the file; null is as good as absent.
-class Fields {
- public:
-  Fields(const json& object, std::string path, std::string prefix = "")
-      : object_(object), path_(std::move(path)), prefix_(std::move(prefix)) {}
-
-  const json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::int64_t integer(const char* key, std::optional<std::int64_t> fallback = {},
-                       std::int64_t least = 1) const {
-    const json* value = find(key);
-    if (value == nullptr) return fallback ? *fallback : static_cast<std::int64_t>(missing(key));
-    if (!is_whole(*value, least)) wrong(key, fmt::format("a whole number from {} to {}", least, largest));
-    return value->get<std::int64_t>();
-  }
-
-  double positive(const char* key, std::optional<double> fallback = {}) const {
-    const json* value = find(key);
-    if (value == nullptr) return fallback ? *fallback : static_cast<double>(missing(key));
-    if (!value->is_number() || !(value->get<double>() > 0) || !std::isfinite(value->get<double>())) {
-      wrong(key, "a number above 0");
-    }
-    return value->get<double>();
-  }
-
-  std::string text(const char* key, const std::string& fallback) const {
-    const json* value = find(key);
-    if (value == nullptr) return fallback;
-    if (!value->is_string()) wrong(key, "text");
-    return value->get<std::string>();
-  }
-
-  bool boolean(const char* key, bool fallback) const {
-    const json* value = find(key);
-    if (value == nullptr) return fallback;
-    if (!value->is_boolean()) wrong(key, "true or false");
-    return value->get<bool>();
-  }
-
-  [[noreturn]] void wrong(const char* key, const std::string& expected) const {
-    throw UsageError(fmt::format("{}: {}{}: {}: expected {}", path_, prefix_, key,
-                                 printable(object_.at(key).dump()), expected));
-  }
-
-  const std::string& path() const { return path_; }
-
- private:
-  [[noreturn]] std::int64_t missing(const char* key) const {
-    throw UsageError(fmt::format("{}: '{}{}' is missing", path_, prefix_, key));
-  }
-
-  const json& object_;
-  std::string path_, prefix_;
-};
-
 // What the engine computes. Other classes have the same tensors and mean something else by them.
-void check_kind(const Fields& fields) {
+void check_kind(const JsonFields& fields) {
   const json* classes = fields.find("architectures");
   const bool llama = classes != nullptr && *classes == json::array({"LlamaForCausalLM"});
   if (classes != nullptr && !llama) fields.wrong("architectures", R"(["LlamaForCausalLM"])");
@@ -100,7 +32,7 @@ void check_kind(const Fields& fields) {
 }
 
 // `rope_type` since transformers 4.43, `type` before.
-RopeScaling read_scaling(const Fields& fields) {
+RopeScaling read_scaling(const JsonFields& fields) {
   RopeScaling scaling;
   const char* key = fields.find("rope_type") != nullptr ? "rope_type" : "type";
   const std::string kind = fields.text(key, fields.find("factor") != nullptr ? "" : "default");
@@ -124,12 +56,12 @@ RopeScaling read_scaling(const Fields& fields) {
   return scaling;
 }
 
-void check_whole_heads_rotate(const Fields& fields) {
+void check_whole_heads_rotate(const JsonFields& fields) {
   if (fields.positive("partial_rotary_factor", 1.0) != 1.0) fields.wrong("partial_rotary_factor", "1");
 }
 
 // Since transformers 5 all of RoPE stands in `rope_parameters`.
-void read_rope(const Fields& fields, Architecture& a) {
+void read_rope(const JsonFields& fields, Architecture& a) {
   check_whole_heads_rotate(fields);
   a.rope_theta = fields.positive("rope_theta", 10000.0);
   const bool has_scaling = fields.find("rope_scaling") != nullptr;
@@ -140,25 +72,19 @@ void read_rope(const Fields& fields, Architecture& a) {
   const json* object = fields.find(key);
   if (object == nullptr) return;
   if (!object->is_object()) fields.wrong(key, "an object");
-  const Fields rope(*object, fields.path(), std::string(key) + ".");
+  const JsonFields rope(*object, fields.path(), std::string(key) + ".");
   check_whole_heads_rotate(rope);
   a.rope_theta = rope.positive("rope_theta", a.rope_theta);
   a.rope_scaling = read_scaling(rope);
 }
 
 // Some models have several ends; the first is the one that ends a text.
-std::int32_t token_id(const Fields& fields, const char* key, std::int64_t fallback) {
-  const json* value = fields.find(key);
-  if (value == nullptr || !value->is_array())
-    return static_cast<std::int32_t>(fields.integer(key, fallback, 0));
-  const auto is_id = [](const json& id) { return is_whole(id, 0); };
-  if (value->empty() || !std::all_of(value->begin(), value->end(), is_id)) {
-    fields.wrong(key, "a token id, or a list of them");
-  }
-  return value->front().get<std::int32_t>();
+std::int32_t token_id(const JsonFields& fields, const char* key, std::int32_t fallback) {
+  const std::vector<std::int32_t> ids = fields.token_ids(key);
+  return ids.empty() ? fallback : ids.front();
 }
 
-void check_shape(const Fields& fields, const Architecture& a) {
+void check_shape(const JsonFields& fields, const Architecture& a) {
   if (a.n_heads % a.n_kv_heads != 0) {
     fields.wrong("num_key_value_heads", fmt::format("a divisor of num_attention_heads {}", a.n_heads));
   }
@@ -178,7 +104,7 @@ void check_shape(const Fields& fields, const Architecture& a) {
 
 Architecture read_hugging_face_config(const std::filesystem::path& path, const std::string& name) {
   const json document = parse_json_object(read_file(path), path.string());
-  const Fields fields(document, path.string());
+  const JsonFields fields(document, path.string());
   check_kind(fields);
   Architecture a;
   a.name = name;

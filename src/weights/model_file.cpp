@@ -1,6 +1,8 @@
 // Reads a model file. HDF5 tells where each tensor lies; the data itself is mapped, or read with plain
 // requests straight into the caller's memory, by several threads, and every checksum range is hashed on the
 // way.
+#include "weights/model_file.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -167,14 +169,15 @@ Failure check_piece(const Job& job, const Piece& piece, const std::byte* rows_be
 
 class ModelFile final : public WeightSource {
  public:
-  ModelFile(const std::string& path, int threads)
+  ModelFile(const std::string& path, weights::ModelMetadata metadata, int threads)
       : path_(path),
-        metadata_(weights::read_model_metadata(path)),
+        metadata_(std::move(metadata)),
         file_(path),
         scratch_(static_cast<std::size_t>(std::max(threads, 1))) {}
 
   const Architecture& architecture() const override { return metadata_.architecture; }
   std::string digest() const override { return metadata_.digest; }
+  ModelText text() const override { return read_model_text(path_); }
 
   void expect(const std::vector<WeightRows>& parts) override {
     std::vector<FileRange> ranges;
@@ -311,8 +314,9 @@ class ModelFile final : public WeightSource {
 
 }  // namespace
 
-std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads) {
-  return std::make_unique<ModelFile>(path.string(), threads);
+std::unique_ptr<WeightSource> weights::open_single_file(const std::string& path, ModelMetadata metadata,
+                                                        int threads) {
+  return std::make_unique<ModelFile>(path, std::move(metadata), threads);
 }
 
 }  // namespace hydrajob

@@ -14,6 +14,7 @@ namespace hydrajob::weights {
 inline constexpr const char* format_name = "hydrajob-model";
 inline constexpr std::int64_t format_version = 1;
 inline constexpr std::int64_t checksum_ranges = 64;  // of a tensor's rows, at most
+inline constexpr std::int64_t most_parts = 4096;     // that a model is split into
 
 // A tensor's rows are hashed in up to 64 nearly equal ranges, so that the shards of 2, 4, … 64 ranks are
 // whole ranges.
@@ -35,6 +36,24 @@ inline std::int64_t range_of_row(std::int64_t rows, std::int64_t row) {
 
 inline std::size_t bytes_of(const TensorInfo& tensor, DType dtype) {
   return static_cast<std::size_t>(tensor.rows) * static_cast<std::size_t>(tensor.cols) * size_of(dtype);
+}
+
+// Of a model that is split over files, one a rank: which of them a file is.
+struct ModelPart {
+  int rank = 0;
+  int degree = 1;
+  std::string model_digest;  // of the whole model, in one file
+};
+
+inline std::string rank_file_name(int rank) {
+  return "rank" + std::to_string(rank) + ".h5";
+}
+
+// The tensors of a part, with the rows that it holds.
+inline std::vector<TensorInfo> tensors_of_part(const Architecture& architecture, int rank, int degree) {
+  std::vector<TensorInfo> tensors = tensors_of(architecture);
+  for (TensorInfo& tensor : tensors) tensor.rows = shard_of(tensor, architecture, rank, degree).count();
+  return tensors;
 }
 
 // A tensor's checksum: the digest of its ranges' digests.

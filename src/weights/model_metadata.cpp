@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "store/hdf5_handle.hpp"
+#include "weights/hdf5_read.hpp"
 #include "weights/model_format.hpp"
 
 namespace hydrajob::weights {
@@ -25,16 +27,6 @@ namespace {
 
 using hdf5::Handle;
 using hdf5::hdf5_error;
-
-// `short_too`: also when the file is shorter than it says, to tell what is missing.
-Handle open_hdf5(const std::string& path, bool short_too) {
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // Locks are refused by some file systems of clusters, and a file that is replaced by rename needs none.
-  H5Pset_file_locking(access, false, true);
-  const hbool_t skip = 1;
-  if (short_too && H5Pexist(access, "skip_eof_check") > 0) H5Pset(access, "skip_eof_check", &skip);
-  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-}
 
 class Reader {
  public:
@@ -46,7 +38,10 @@ class Reader {
     read_head();
     tensors_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
     if (!tensors_.valid()) refuse_head("no table of tensors: " + hdf5_error());
-    for (const TensorInfo& tensor : tensors_of(model_.architecture)) {
+    const auto tensors = model_.part
+                             ? tensors_of_part(model_.architecture, model_.part->rank, model_.part->degree)
+                             : tensors_of(model_.architecture);
+    for (const TensorInfo& tensor : tensors) {
       model_.tensors.push_back(read_tensor(tensor));
     }
     check_size();
@@ -94,7 +89,7 @@ class Reader {
     }
     const std::string format = text_of(file_, "format", "the file");
     if (format != format_name) refuse(fmt::format("format is '{}', expected '{}'", format, format_name));
-    const std::int64_t version = version_of();
+    const std::int64_t version = number_of("version");
     if (version != format_version) {
       refuse(fmt::format("version {}, this program reads version {}", version, format_version));
     }
@@ -105,16 +100,28 @@ class Reader {
       refuse(fmt::format("dtype is '{}', expected 'bf16' or 'f32'", dtype));
     model_.dtype = parse_dtype(dtype);
     model_.digest = text_of(file_, "digest", "the file");
+    read_part();
   }
 
-  std::int64_t version_of() const {
-    const Handle attribute(H5Aopen(file_, "version", H5P_DEFAULT), H5Aclose);
+  // One rank's part of a model, or the whole of it.
+  void read_part() {
+    if (H5Aexists(file_, "tensor_parallel") <= 0) return;
+    const std::int64_t degree = number_of("tensor_parallel"), rank = number_of("rank");
+    if (degree < 1 || degree > most_parts || rank < 0 || rank >= degree)
+      refuse(fmt::format("it is the part of rank {} of {}: expected one of 1 to {} ranks", rank, degree,
+                         most_parts));
+    model_.part = ModelPart{static_cast<int>(rank), static_cast<int>(degree),
+                            text_of(file_, "model_digest", "the file")};
+  }
+
+  std::int64_t number_of(const char* name) const {
+    const Handle attribute(H5Aopen(file_, name, H5P_DEFAULT), H5Aclose);
     const Handle space(attribute.valid() ? H5Aget_space(attribute) : -1, H5Sclose);
-    std::int64_t version = 0;
+    std::int64_t number = 0;
     if (!space.valid() || H5Sget_simple_extent_npoints(space) != 1 ||
-        H5Aread(attribute, H5T_NATIVE_INT64, &version) < 0)
-      refuse_head("no attribute 'version' that is one number");
-    return version;
+        H5Aread(attribute, H5T_NATIVE_INT64, &number) < 0)
+      refuse_head(fmt::format("no attribute '{}' that is one number", name));
+    return number;
   }
 
   TensorEntry read_tensor(const TensorInfo& tensor) const {
@@ -177,17 +184,11 @@ class Reader {
       if (short_) refuse_head("");
       refuse(fmt::format("{} has no attribute '{}'", where, name));
     }
-    const Handle type(H5Aget_type(attribute), H5Tclose);
-    const Handle space(H5Aget_space(attribute), H5Sclose);
-    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 ||
-        H5Sget_simple_extent_npoints(space) != 1) {
+    if (!is_fixed_text(attribute))
       refuse(fmt::format("{}: attribute '{}' is not one fixed-length string", where, name));
-    }
-    std::string value(H5Tget_size(type), '\0');
-    if (H5Aread(attribute, type, value.data()) < 0)
-      refuse_head(fmt::format("{}: attribute '{}': {}", where, name, hdf5_error()));
-    value.resize(std::strlen(value.c_str()));
-    return value;
+    const std::optional<std::string> value = read_fixed_text(attribute);
+    if (!value) refuse_head(fmt::format("{}: attribute '{}': {}", where, name, hdf5_error()));
+    return *value;
   }
 
   // Names the first tensor, in the order of the file's bytes, whose end is missing.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/dtype.hpp"
 #include "config/architecture.hpp"
+#include "weights/model_format.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob::weights {
@@ -21,7 +23,8 @@ struct ModelMetadata {
   Architecture architecture;
   DType dtype = DType::f32;
   std::string digest;
-  std::vector<TensorEntry> tensors;  // as tensors_of() lists them
+  std::optional<ModelPart> part;     // none: the whole model
+  std::vector<TensorEntry> tensors;  // as tensors_of() lists them, of a part with its rows
 };
 
 // Throws UsageError that names the file, the tensor where it is about one, what was found and what was

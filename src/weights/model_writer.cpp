@@ -1,228 +1,43 @@
-// Writes a model file: all headers first, so that a truncated file can still say what it lost; then tensor by
-// tensor, a block of rows at a time; then the checksums into the headers.
+// Writes a model beside its final place, tensor by tensor, and gives it its name when it is whole: one file,
+// or a folder with one a rank. A journal beside it says which tensors are on the disk, so that a write that
+// was broken off can be continued.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
-#include <hdf5.h>
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/log.hpp"
 #include "base/units.hpp"
-#include "store/hdf5_handle.hpp"
+#include "store/sealed_file.hpp"
 #include "weights/model_format.hpp"
+#include "weights/model_output.hpp"
+#include "weights/tensor_copy.hpp"
+#include "weights/write_journal.hpp"
 
 namespace hydrajob {
 namespace {
 
-using hdf5::Handle;
-using weights::checksum_range;
+namespace fs = std::filesystem;
+using weights::HeadContent;
+using weights::ModelOutput;
+using weights::ModelPart;
+using weights::TensorCopy;
+using weights::WriteJournal;
 
-constexpr hsize_t page = 4096;
-constexpr hsize_t head_bytes_per_tensor = 4096;  // generous: object header, attributes, link
-constexpr std::size_t block_bytes = 8 << 20;     // written at once, unless a checksum range is larger
-
-// The head of the file, by HDF5. Errors name `path`, which is the file's final place. The file is closed
-// while the data is written: HDF5 crashes at the process's end over a file that it could not write and close.
-class Head {
- public:
-  // Creates the file with every tensor's place in it, checksums still zero.
-  Head(const std::filesystem::path& temporary, const std::filesystem::path& path,
-       const Architecture& architecture, DType dtype)
-      : temporary_(temporary),
-        path_(path.string()),
-        dtype_(dtype),
-        tensors_(tensors_of(architecture)),
-        architecture_(to_yaml(architecture)) {
-    hdf5::silence_hdf5();
-    create_file();
-    for (const TensorInfo& tensor : tensors_) offsets_.push_back(H5Dget_offset(create_tensor(tensor)));
-    close();
-  }
-
-  const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  // Of a tensor's first byte in the file.
-  std::uint64_t offset(std::size_t tensor) const { return offsets_[tensor]; }
-
-  // range_checksums[i]: of the ranges of tensor i.
-  void finish(const std::vector<std::vector<std::uint64_t>>& range_checksums) {
-    file_ = Handle(H5Fopen(temporary_.c_str(), H5F_ACC_RDWR, access()), H5Fclose);
-    check(static_cast<hid_t>(file_), "be opened");
-    group_ = Handle(H5Gopen2(file_, "tensors", H5P_DEFAULT), H5Gclose);
-    std::vector<std::uint64_t> checksums;
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      checksums.push_back(weights::tensor_checksum(range_checksums[i]));
-      const Handle dataset(H5Dopen2(group_, tensors_[i].name.c_str(), H5P_DEFAULT), H5Dclose);
-      numbers(dataset, "checksums", range_checksums[i]);
-      text(dataset, "checksum", hex(checksums.back()));
-    }
-    text(file_, "digest", weights::model_digest(architecture_, dtype_, tensors_, checksums));
-    close();
-  }
-
- private:
-  template <class Status>
-  void check(Status status, const std::string& what) const {
-    if (status < 0) throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, hdf5::hdf5_error()));
-  }
-
-  Handle access() const {
-    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    H5Pset_alignment(access, page, page);
-    H5Pset_meta_block_size(access, page + head_bytes_per_tensor * (tensors_.size() + 1));
-    // Heads of this version carry checksums of their own: a damaged one is found, not misread.
-    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
-    H5Pset_file_locking(access, false, true);
-    return access;
-  }
-
-  void close() {
-    group_.reset();
-    check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write its head");
-    check(file_.close(), "close it");
-  }
-
-  void create_file() {
-    file_ = Handle(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access()), H5Fclose);
-    check(static_cast<hid_t>(file_), "be created");
-    text(file_, "format", weights::format_name);
-    number(file_, "version", weights::format_version);
-    text(file_, "architecture", architecture_);
-    text(file_, "dtype", std::string(name_of(dtype_)));
-    text(file_, "digest", std::string(32, '0'));
-    group_ = Handle(H5Gcreate2(file_, "tensors", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
-    check(static_cast<hid_t>(group_), "create the group 'tensors'");
-  }
-
-  Handle create_tensor(const TensorInfo& tensor) {
-    const hsize_t dims[2] = {static_cast<hsize_t>(tensor.rows), static_cast<hsize_t>(tensor.cols)};
-    const Handle space(H5Screate_simple(2, dims, nullptr), H5Sclose);
-    const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-    H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
-    H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
-    Handle dataset(
-        H5Dcreate2(group_, tensor.name.c_str(), file_type(), space, H5P_DEFAULT, creation, H5P_DEFAULT),
-        H5Dclose);
-    check(static_cast<hid_t>(dataset), "create tensor '" + tensor.name + "'");
-    text(dataset, "dtype", std::string(name_of(dtype_)));
-    text(dataset, "checksum", std::string(16, '0'));
-    numbers(dataset, "checksums",
-            std::vector<std::uint64_t>(static_cast<std::size_t>(weights::range_count(tensor.rows))));
-    return dataset;
-  }
-
-  // HDF5 has no bfloat16: its bits are kept in unsigned integers, and an attribute says so.
-  hid_t file_type() const { return dtype_ == DType::bf16 ? H5T_STD_U16LE : H5T_IEEE_F32LE; }
-
-  void text(hid_t object, const char* name, const std::string& value) {
-    const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-    H5Tset_size(type, value.size());
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    attribute(object, name, type, type, Handle(H5Screate(H5S_SCALAR), H5Sclose), value.data());
-  }
-
-  void number(hid_t object, const char* name, std::int64_t value) {
-    attribute(object, name, H5T_NATIVE_INT64, H5T_STD_I64LE, Handle(H5Screate(H5S_SCALAR), H5Sclose), &value);
-  }
-
-  void numbers(hid_t object, const char* name, const std::vector<std::uint64_t>& values) {
-    const hsize_t n = values.size();
-    attribute(object, name, H5T_NATIVE_UINT64, H5T_STD_U64LE,
-              Handle(H5Screate_simple(1, &n, nullptr), H5Sclose), values.data());
-  }
-
-  // Creates the attribute, or writes it anew where it is.
-  void attribute(hid_t object, const char* name, hid_t memory_type, hid_t type, const Handle& space,
-                 const void* value) {
-    const Handle attribute(H5Aexists(object, name) > 0
-                               ? H5Aopen(object, name, H5P_DEFAULT)
-                               : H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT),
-                           H5Aclose);
-    check(static_cast<hid_t>(attribute), fmt::format("create attribute '{}'", name));
-    check(H5Awrite(attribute, memory_type, value), fmt::format("write attribute '{}'", name));
-  }
-
-  std::filesystem::path temporary_;
-  std::string path_;
-  DType dtype_;
-  std::vector<TensorInfo> tensors_;
-  std::string architecture_;
-  std::vector<std::uint64_t> offsets_;  // as tensors_
-  Handle file_;
-  Handle group_;
-};
-
-// The data, into the places that the head has set aside.
-class Data {
- public:
-  Data(const std::filesystem::path& temporary, const std::filesystem::path& path)
-      : path_(path.string()), fd_(::open(temporary.c_str(), O_WRONLY | O_CLOEXEC)) {
-    if (fd_ < 0) fail("be opened");
-  }
-  ~Data() { ::close(fd_); }
-  Data(const Data&) = delete;
-  Data& operator=(const Data&) = delete;
-
-  // Returns the checksums of the tensor's ranges.
-  std::vector<std::uint64_t> write(const TensorInfo& tensor, WeightSource& source, DType dtype,
-                                   std::uint64_t offset) {
-    const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype);
-    const std::int64_t n = weights::range_count(tensor.rows);
-    const std::size_t range = static_cast<std::size_t>((tensor.rows + n - 1) / n) * row;
-    const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, block_bytes / range));
-    std::vector<std::uint64_t> checksums;
-    for (std::int64_t first = 0; first < n; first += step) {
-      const std::int64_t last = std::min(first + step, n);
-      const RowRange rows{checksum_range(tensor.rows, first).begin,
-                          checksum_range(tensor.rows, last - 1).end};
-      block_.resize(static_cast<std::size_t>(rows.count()) * row);
-      source.read(tensor, rows, dtype, block_.data());
-      for (std::int64_t i = first; i < last; ++i) {
-        const RowRange part = checksum_range(tensor.rows, i);
-        checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
-                                     static_cast<std::size_t>(part.count()) * row));
-      }
-      write_bytes(offset + static_cast<std::size_t>(rows.begin) * row);
-    }
-    return checksums;
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) const {
-    throw UsageError(fmt::format("{}: cannot {}: {}", path_, what, std::strerror(errno)));
-  }
-
-  // All of block_.
-  void write_bytes(std::uint64_t offset) {
-    for (std::size_t done = 0; done < block_.size();) {
-      const ssize_t wrote =
-          ::pwrite(fd_, block_.data() + done, block_.size() - done, static_cast<off_t>(offset + done));
-      if (wrote < 0 && errno != EINTR) fail("be written");
-      if (wrote > 0) done += static_cast<std::size_t>(wrote);
-    }
-  }
-
-  std::string path_;
-  int fd_;
-  std::vector<std::byte> block_;
-};
-
-double data_bytes(const Architecture& architecture, DType dtype) {
-  double bytes = 0;
-  for (const TensorInfo& tensor : tensors_of(architecture))
-    bytes += static_cast<double>(weights::bytes_of(tensor, dtype));
-  return bytes;
-}
-
-void check_space(const std::filesystem::path& folder, double bytes) {
+void check_space(const fs::path& folder, double bytes) {
   std::error_code error;
-  const auto space = std::filesystem::space(folder, error);
+  const auto space = fs::space(folder, error);
   if (error) throw UsageError(folder.string() + ": " + error.message());
   if (static_cast<double>(space.available) < bytes) {
     throw UsageError(fmt::format("{}: the model needs {}, {} are free", folder.string(), format_bytes(bytes),
@@ -230,51 +45,260 @@ void check_space(const std::filesystem::path& folder, double bytes) {
   }
 }
 
-// A file of that length can be made here: found out before HDF5 has anything open.
-void check_length(const std::filesystem::path& temporary, const std::filesystem::path& path, double bytes) {
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  const bool fits = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0;
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (!fits) throw UsageError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(error)));
-}
-
-std::filesystem::path prepare_folder(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+// The folder that `path` is to stand in.
+fs::path prepare_folder(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  fs::create_directories(folder, error);
   if (error) throw UsageError(folder.string() + ": cannot be created: " + error.message());
-  if (const std::string kind = other_than_file(path); !kind.empty())
-    throw UsageError(fmt::format("{}: is {}, expected a file", path.string(), kind));
   return folder;
 }
 
-void write_temporary(const std::filesystem::path& temporary, const std::filesystem::path& path,
-                     WeightSource& source, DType dtype) {
-  Head head(temporary, path, source.architecture(), dtype);
-  Data data(temporary, path);
-  std::vector<std::vector<std::uint64_t>> checksums;
-  for (std::size_t i = 0; i < head.tensors().size(); ++i)
-    checksums.push_back(data.write(head.tensors()[i], source, dtype, head.offset(i)));
-  head.finish(checksums);
+// Without what a trailing slash leaves open: names beside it are made of it.
+fs::path without_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
 }
+
+double blocks_of(const fs::path& file) {
+  struct stat status {};
+  return ::stat(file.c_str(), &status) == 0 ? 512.0 * static_cast<double>(status.st_blocks) : 0;
+}
+
+// What a part that was written before, a file or a folder of files, has taken already.
+double bytes_on_disk(const fs::path& path) {
+  double bytes = blocks_of(path);
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(path, none)) bytes += blocks_of(entry.path());
+  return bytes;
+}
+
+class ModelWriter {
+ public:
+  ModelWriter(const fs::path& path, WeightSource& source, DType dtype, const WriteOptions& options)
+      : path_(without_slash(path)),
+        options_(options),
+        temporary_(path_.string() +
+                   (options.identity.empty() ? ".tmp." + std::to_string(::getpid()) : ".partial")),
+        source_(source),
+        dtype_(dtype),
+        tensors_(tensors_of(source.architecture())),
+        copy_(source, dtype, [this](std::size_t bytes) { was_copied(bytes); }) {}
+
+  void write() {
+    const fs::path folder = prepare_folder(path_);
+    is_split() ? expect_new() : expect_file();
+    check_space(folder, least_bytes() - bytes_on_disk(temporary_));
+    if (!options_.identity.empty()) journal_ = std::make_unique<WriteJournal>(journal_path(), path_.string());
+    try {
+      plan_outputs();
+      begin();
+      for (std::size_t i = 0; i < tensors_.size(); ++i) write_tensor(i);
+      finish();
+    } catch (...) {
+      leave();
+      throw;
+    }
+  }
+
+ private:
+  bool is_split() const { return options_.split > 0; }
+
+  fs::path journal_path() const { return temporary_.string() + ".journal"; }
+
+  void expect_file() const {
+    if (const std::string kind = other_than_file(path_); !kind.empty())
+      throw UsageError(fmt::format("{}: is {}, expected a file", path_.string(), kind));
+  }
+
+  // A file is replaced; a folder cannot be, at one blow.
+  void expect_new() const {
+    std::error_code error;
+    if (!fs::exists(path_, error)) return;
+    // Left by one who was killed when the folder had just got its name.
+    if (!fs::exists(temporary_, error)) fs::remove(journal_path(), error);
+    throw UsageError(path_.string() + ": is there already, expected the name of a new folder");
+  }
+
+  // Of the whole model, in one file.
+  double least_bytes() const {
+    double bytes = 0;
+    for (const TensorInfo& tensor : tensors_) bytes += static_cast<double>(weights::bytes_of(tensor, dtype_));
+    return bytes;
+  }
+
+  void plan_outputs() {
+    const Architecture& a = source_.architecture();
+    const fs::path scratch = temporary_.string() + ".head";
+    HeadContent content{a, dtype_, source_.text(), {}, tensors_, {}};
+    std::vector<RowRange> slabs;
+    for (int rank = 0; rank < std::max(options_.split, 1); ++rank) {
+      slabs.clear();
+      for (const TensorInfo& tensor : tensors_)
+        slabs.push_back(shard_of(tensor, a, rank, std::max(options_.split, 1)));
+      if (is_split()) {
+        content.part = ModelPart{rank, options_.split, std::string(32, '0')};
+        content.tensors = weights::tensors_of_part(a, rank, options_.split);
+      }
+      const fs::path file = is_split() ? temporary_ / weights::rank_file_name(rank) : temporary_;
+      outputs_.push_back(std::make_unique<ModelOutput>(content, slabs, file, scratch, path_.string()));
+    }
+    for (std::size_t i = 0; i < tensors_.size(); ++i) total_bytes_ += bytes_of(i);
+    commit_bytes_ = options_.commit_bytes > 0
+                        ? options_.commit_bytes
+                        : std::clamp(total_bytes_ / 16, std::uint64_t{1} << 20, std::uint64_t{256} << 20);
+  }
+
+  // Of a tensor in all files.
+  std::uint64_t bytes_of(std::size_t tensor) const {
+    return std::accumulate(
+        outputs_.begin(), outputs_.end(), std::uint64_t{0},
+        [&](std::uint64_t sum, const auto& output) { return sum + output->bytes_of_tensor(tensor); });
+  }
+
+  void begin() {
+    std::string text = options_.identity;
+    for (const auto& output : outputs_) text += output->layout_digest();
+    const std::string identity = digest128(text);
+    if (continues(identity)) {
+      for (const auto& output : outputs_) output->go_on();
+      say_where();
+      return;
+    }
+    if (journal_) journal_->clear();  // before anything else is in the files that it speaks of
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+    if (is_split()) make_lasting_folder(temporary_);
+    for (const auto& output : outputs_) output->begin();
+    if (!journal_) return;
+    sync();
+    journal_->begin(identity);
+  }
+
+  // Whether what stands there is the beginning of the same.
+  bool continues(const std::string& identity) const {
+    if (!journal_ || journal_->identity().empty() || bytes_on_disk(temporary_) == 0) return false;
+    const bool all_there =
+        std::all_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->is_begun(); });
+    if (journal_->identity() == identity && all_there) return true;
+    log::info(path_.string() +
+              ": what is written of it is of another source or other options, or was changed: begins again");
+    return false;
+  }
+
+  void say_where() const {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      if (journal_->find(tensors_[i].name) != nullptr) bytes += bytes_of(i);
+    log::info(fmt::format("{}: {} of {} are written, goes on from there", path_.string(),
+                          format_bytes(static_cast<double>(bytes)),
+                          format_bytes(static_cast<double>(total_bytes_))));
+  }
+
+  void write_tensor(std::size_t index) {
+    const TensorInfo& tensor = tensors_[index];
+    if (journal_) {
+      if (const auto* checksums = journal_->find(tensor.name)) {
+        checksums_.push_back(*checksums);
+        done_bytes_ += bytes_of(index);
+        return;
+      }
+    }
+    checksums_.push_back(copy_to_all(tensor, index));
+    if (!journal_) return;
+    journal_->note(tensor.name, checksums_.back());
+    if (uncommitted_bytes_ >= commit_bytes_) commit();
+  }
+
+  // The checksums in every file, one file's behind the other's; of a split model those of the whole tensor
+  // last.
+  std::vector<std::uint64_t> copy_to_all(const TensorInfo& tensor, std::size_t index) {
+    std::vector<std::uint64_t> all;
+    for (const auto& output : outputs_) {
+      const std::vector<std::uint64_t> own = output->copy(copy_, tensor, index);
+      all.insert(all.end(), own.begin(), own.end());
+    }
+    if (!is_split()) return all;
+    const std::vector<std::uint64_t> whole = copy_.checksums_of(tensor);
+    all.insert(all.end(), whole.begin(), whole.end());
+    return all;
+  }
+
+  void was_copied(std::size_t bytes) {
+    done_bytes_ += bytes;
+    uncommitted_bytes_ += bytes;
+    if (options_.progress) options_.progress(done_bytes_, total_bytes_);
+  }
+
+  void sync() const {
+    for (const auto& output : outputs_) output->sync();
+    if (is_split()) sync_folder(temporary_);
+  }
+
+  void commit() {
+    sync();
+    journal_->commit();
+    uncommitted_bytes_ = 0;
+  }
+
+  void finish() {
+    if (journal_) commit();
+    const std::string whole_digest = is_split() ? digest_of_whole() : "";
+    std::vector<std::size_t> used(tensors_.size(), 0);  // of each tensor's checksums
+    for (const auto& output : outputs_) {
+      std::vector<std::vector<std::uint64_t>> own;
+      for (std::size_t i = 0; i < tensors_.size(); ++i) {
+        const auto first = checksums_[i].begin() + static_cast<std::ptrdiff_t>(used[i]);
+        used[i] += output->ranges_of_tensor(i);
+        own.emplace_back(first, checksums_[i].begin() + static_cast<std::ptrdiff_t>(used[i]));
+      }
+      output->finish(std::move(own), whole_digest);
+    }
+    publish_file(temporary_, path_);
+    if (journal_) journal_->remove();
+  }
+
+  // As of the same model in one file.
+  std::string digest_of_whole() const {
+    std::vector<std::uint64_t> whole;
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const auto n = static_cast<std::ptrdiff_t>(weights::range_count(tensors_[i].rows));
+      whole.push_back(weights::tensor_checksum({checksums_[i].end() - n, checksums_[i].end()}));
+    }
+    return weights::model_digest(to_yaml(source_.architecture()), dtype_, tensors_, whole);
+  }
+
+  // After a failure: what is on the disk for sure is kept for the next start.
+  void leave() {
+    outputs_.clear();
+    if (journal_ && journal_->has_tensors()) {
+      log::info(path_.string() + ": what is written of it is kept, the same command goes on from there");
+      return;
+    }
+    std::error_code ignored;  // the failure itself is to be told
+    fs::remove_all(temporary_, ignored);
+    if (journal_) fs::remove(journal_path(), ignored);
+  }
+
+  fs::path path_;
+  const WriteOptions& options_;
+  fs::path temporary_;
+  WeightSource& source_;
+  DType dtype_;
+  std::vector<TensorInfo> tensors_;  // of the whole model
+  TensorCopy copy_;
+  std::unique_ptr<WriteJournal> journal_;  // null where nothing is kept of a write that fails
+  std::vector<std::unique_ptr<ModelOutput>> outputs_;
+  std::vector<std::vector<std::uint64_t>> checksums_;  // of each tensor that is written
+  std::uint64_t total_bytes_ = 0;                      // of all tensors in all files
+  std::uint64_t commit_bytes_ = 0;                     // on the disk after each so many
+  std::uint64_t done_bytes_ = 0;
+  std::uint64_t uncommitted_bytes_ = 0;
+};
 
 }  // namespace
 
-void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype) {
-  const std::filesystem::path folder = prepare_folder(path);
-  const double bytes = data_bytes(source.architecture(), dtype);
-  check_space(folder, bytes);
-  const std::filesystem::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
-  try {
-    check_length(temporary, path, bytes);
-    write_temporary(temporary, path, source, dtype);
-    publish_file(temporary, path);
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    throw;
-  }
+void write_model_file(const fs::path& path, WeightSource& source, DType dtype, const WriteOptions& options) {
+  ModelWriter(path, source, dtype, options).write();
 }
 
 }  // namespace hydrajob

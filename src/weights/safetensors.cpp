@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "weights/json_text.hpp"
@@ -109,6 +111,12 @@ void SafetensorsFile::read(std::uint64_t offset, std::size_t bytes, void* target
   }
 }
 
+void SafetensorsFile::will_read(std::uint64_t offset, std::uint64_t bytes) const {
+  // No more than a hint: where it is refused, nothing is lost.
+  static_cast<void>(::posix_fadvise(file_.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                                    POSIX_FADV_WILLNEED));
+}
+
 void SafetensorsFile::read_header() {
   struct stat status {};
   if (::fstat(file_.fd(), &status) != 0) fail(std::strerror(errno));
@@ -125,6 +133,8 @@ void SafetensorsFile::read_header() {
   }
   std::string text(header_bytes, '\0');
   read(length_bytes, text.size(), text.data());
+  state_ = fmt::format("{} {}.{:09} {}", file_bytes, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                       digest128(text));
   const std::uint64_t data_begin = length_bytes + header_bytes;
   const json header = parse_json_object(text, path_ + ", header");
   for (const auto& [name, value] : header.items()) {

@@ -29,9 +29,13 @@ class SafetensorsFile {
 
   const std::string& path() const { return path_; }
   const std::map<std::string, StoredTensor>& tensors() const { return tensors_; }
+  // Its length, the time of its last change and its header's digest: another text after most changes.
+  const std::string& state() const { return state_; }
 
   // Bytes [offset, offset + bytes) of the file. Throws UsageError.
   void read(std::uint64_t offset, std::size_t bytes, void* target) const;
+  // Soon: the system may begin with bringing them into its cache.
+  void will_read(std::uint64_t offset, std::uint64_t bytes) const;
 
  private:
   void read_header();
@@ -40,6 +44,7 @@ class SafetensorsFile {
 
   std::string path_;
   FileDescriptor file_;
+  std::string state_;
   std::map<std::string, StoredTensor> tensors_;
 };
 

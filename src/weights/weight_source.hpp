@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/dtype.hpp"
 #include "base/seeded.hpp"
 #include "config/architecture.hpp"
+#include "weights/model_text.hpp"
 
 namespace hydrajob {
 
@@ -64,6 +66,8 @@ class WeightSource {
   virtual const Architecture& architecture() const = 0;
   // Identifies the values: the model file's digest, or "random:<seed>".
   virtual std::string digest() const = 0;
+  // The tokenizer, if it holds one, and special tokens. Throws UsageError.
+  virtual ModelText text() const { return text_of(architecture()); }
   // Reads rows of a tensor into host memory, (rows.count(), cols) of `dtype`, converting where the source
   // holds another type. `target` is best 4096-byte aligned. Throws UsageError that names the file and the
   // tensor when it is missing, misshapen or corrupted.
@@ -79,8 +83,19 @@ class WeightSource {
   virtual void expect(const std::vector<WeightRows>& /*parts*/) {}
 };
 
-// A model file (docs/model-file.md). Throws UsageError when it is none, truncated or of another version.
-std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads);
+// A model file (docs/model-file.md), or a folder of one a rank, of which that of `rank` is read. Throws
+// UsageError when it is none, truncated, of another version, or split for another degree.
+std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path, int threads, int rank = 0,
+                                              int degree = 1);
+
+struct ModelDescription {
+  Architecture architecture;
+  std::string digest;  // the same in one file and split
+  int split = 0;       // the one degree that it can be read at; 0: any
+};
+
+// Of either, from its head alone. Throws UsageError.
+ModelDescription describe_model(const std::filesystem::path& path);
 
 // Seeded values, the same at every degree: element (row, col) of a tensor depends on the seed, the tensor's
 // name and its index only. Projections are uniform with standard deviation 1/sqrt(in), the embedding 1, norms
@@ -91,6 +106,7 @@ std::unique_ptr<WeightSource> make_random_weights(const Architecture& architectu
 struct Checkpoint {
   std::unique_ptr<WeightSource> source;
   DType dtype = DType::f32;  // that holds its values exactly
+  std::string identity;      // other files, or other content as far as sizes, times and headers tell: another
 };
 
 // A folder as Hugging Face publishes models: config.json of a LlamaForCausalLM, and its tensors in
@@ -98,7 +114,21 @@ struct Checkpoint {
 // Throws UsageError that names the file, the key or the tensor, what was found and what was expected.
 Checkpoint open_hugging_face(const std::filesystem::path& folder, const std::string& name);
 
+// How a model file is written.
+struct WriteOptions {
+  // Of the source's values. Where there is one, a write that ends early leaves what it has done, and the next
+  // of the same identity goes on from there; else nothing is left.
+  std::string identity;
+  // Told of the bytes of tensors that are written, of all there are, after every few.
+  std::function<void(std::uint64_t written, std::uint64_t total)> progress;
+  // So many at most, and a tensor, are written again after a kill. 0: a sixteenth, from 1 MiB to 256 MiB.
+  std::uint64_t commit_bytes = 0;
+  // 0: one file. Else a new folder of so many, each with what a rank of that degree holds.
+  int split = 0;
+};
+
 // Writes a model file from any source, tensor by tensor; temporary name, fsync, rename. Throws UsageError.
-void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype);
+void write_model_file(const std::filesystem::path& path, WeightSource& source, DType dtype,
+                      const WriteOptions& options = {});
 
 }  // namespace hydrajob

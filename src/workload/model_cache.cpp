@@ -11,16 +11,16 @@ namespace {
 // depends on it. A batch of decode; prefill's hundreds of rows are fast in any packing.
 constexpr std::int64_t expected_rows = 64;
 
-std::unique_ptr<WeightSource> open_weights(const RunSpec& spec, int threads) {
+std::unique_ptr<WeightSource> open_weights(const RunSpec& spec, const Communicator& group, int threads) {
   if (spec.weights == "random") return make_random_weights(spec.architecture, spec.seed, threads);
-  return open_model_file(spec.weights, threads);
+  return open_model_file(spec.weights, threads, group.rank(), group.size());
 }
 
 }  // namespace
 
 std::shared_ptr<const Model> ModelCache::load(const RunSpec& spec, const EngineContext& context, int threads,
                                               Recorder& recorder) {
-  const auto source = open_weights(spec, threads);
+  const auto source = open_weights(spec, *context.group, threads);
   const std::string key =
       fmt::format("{} {} {} {} rank {} of {}", spec.device, to_yaml(source->architecture()), source->digest(),
                   name_of(spec.dtype), context.group->rank(), context.group->size());

@@ -22,6 +22,12 @@ namespace {
 
 using Inode = std::pair<dev_t, ino_t>;
 
+off_t size_of(int fd) {
+  struct stat status {};
+  ::fstat(fd, &status);
+  return status.st_size;
+}
+
 // What a loss of power takes: the end of a file behind what was synced, and changes of names in a folder
 // since that folder was synced.
 class Volatile {
@@ -35,6 +41,16 @@ class Volatile {
     at->second = {static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDWR)), size_before};
   }
 
+  // What stands where something is to be written.
+  void overwrites(int fd, off_t offset, std::size_t bytes) {
+    wrote(fd, size_of(fd));
+    std::string before(bytes, '\0');
+    const File& file = files_.at(inode_of(fd));
+    const ssize_t got = ::pread(file.fd, before.data(), bytes, offset);
+    before.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    overwritten_.push_back({inode_of(fd), file.fd, offset, std::move(before)});
+  }
+
   void synced(int fd) {
     struct stat status {};
     ::fstat(fd, &status);
@@ -43,6 +59,7 @@ class Volatile {
       std::erase_if(names_, [&](const Name& name) { return name.folder == folder; });
     } else if (const auto at = files_.find({status.st_dev, status.st_ino}); at != files_.end()) {
       at->second.lasting_bytes = status.st_size;
+      std::erase_if(overwritten_, [&](const Overwritten& part) { return part.inode == at->first; });
     }
   }
 
@@ -61,8 +78,12 @@ class Volatile {
   }
 
   void lose(bool names) {
+    for (auto part = overwritten_.rbegin(); part != overwritten_.rend(); ++part) {
+      if (::syscall(SYS_pwrite64, part->fd, part->before.data(), part->before.size(), part->offset) < 0)
+        std::abort();
+    }
     for (const auto& [inode, file] : files_) {
-      if (::ftruncate(file.fd, file.lasting_bytes) != 0) std::abort();
+      if (::syscall(SYS_ftruncate, file.fd, file.lasting_bytes) != 0) std::abort();
     }
     if (!names) return;
     for (auto name = names_.rbegin(); name != names_.rend(); ++name) name->undo();
@@ -72,6 +93,12 @@ class Volatile {
   struct File {
     int fd = -1;
     off_t lasting_bytes = 0;
+  };
+  struct Overwritten {
+    Inode inode;
+    int fd = -1;
+    off_t offset = 0;
+    std::string before;
   };
   struct Name {
     Inode folder;
@@ -87,6 +114,7 @@ class Volatile {
   std::string spare_;
   int n_kept_ = 0;
   std::map<Inode, File> files_;
+  std::vector<Overwritten> overwritten_;
   std::vector<Name> names_;
 };
 
@@ -122,12 +150,6 @@ bool is_file(int fd) {
   return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-off_t size_of(int fd) {
-  struct stat status {};
-  ::fstat(fd, &status);
-  return status.st_size;
-}
-
 ssize_t counted_write(int fd, const char* data, std::size_t bytes) {
   const std::lock_guard lock(mutex);
   const bool torn = count_call(true);
@@ -135,6 +157,22 @@ ssize_t counted_write(int fd, const char* data, std::size_t bytes) {
   const ssize_t written = ::syscall(SYS_write, fd, data, torn ? bytes / 2 : bytes);
   if (torn) die();
   return written;
+}
+
+ssize_t counted_write_at(int fd, const char* data, std::size_t bytes, off_t offset) {
+  const std::lock_guard lock(mutex);
+  const bool torn = count_call(true);
+  unsynced().overwrites(fd, offset, bytes);
+  const ssize_t written = ::syscall(SYS_pwrite64, fd, data, torn ? bytes / 2 : bytes, offset);
+  if (torn) die();
+  return written;
+}
+
+int counted_resize(int fd, off_t bytes) {
+  const std::lock_guard lock(mutex);
+  count_call(false);
+  unsynced().wrote(fd, size_of(fd));
+  return static_cast<int>(::syscall(SYS_ftruncate, fd, bytes));
 }
 
 int counted_sync(int fd, long number) {
@@ -202,6 +240,25 @@ ssize_t writev(int fd, const iovec* parts, int n) {
   std::string whole;
   for (int i = 0; i < n; ++i) whole.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
   return counted_write(fd, whole.data(), whole.size());
+}
+
+ssize_t pwrite(int fd, const void* data, std::size_t bytes, off_t offset) {
+  if (!armed() || !is_file(fd)) return ::syscall(SYS_pwrite64, fd, data, bytes, offset);
+  return counted_write_at(fd, static_cast<const char*>(data), bytes, offset);
+}
+
+// The same on 64-bit systems, under the name that HDF5 knows it by.
+ssize_t pwrite64(int fd, const void* data, std::size_t bytes, off64_t offset) {
+  return pwrite(fd, data, bytes, offset);
+}
+
+int ftruncate(int fd, off_t bytes) noexcept {
+  if (!armed() || !is_file(fd)) return static_cast<int>(::syscall(SYS_ftruncate, fd, bytes));
+  return counted_resize(fd, bytes);
+}
+
+int ftruncate64(int fd, off64_t bytes) noexcept {
+  return ftruncate(fd, bytes);
 }
 
 int fsync(int fd) {

@@ -1,6 +1,6 @@
 // Ends this process at the nth call that changes a file, as a kill or a loss of power would. The calls are
-// those of open(O_CREAT), write, writev, fsync, fdatasync, rename, link, unlink, remove and mkdir, which
-// stop_at_call.cpp defines in place of the C library's.
+// those of open(O_CREAT), write, writev, pwrite, ftruncate, fsync, fdatasync, rename, link, unlink, remove
+// and mkdir, which stop_at_call.cpp defines in place of the C library's.
 #pragma once
 
 #include <filesystem>

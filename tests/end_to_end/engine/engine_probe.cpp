@@ -1,5 +1,5 @@
 // Runs the engine on a batch given as text and writes what it computed, for engine_test.py to compare:
-//   engine_probe MODEL.h5 f32|bf16 MODE CHUNK TEMPERATURE TOP_P SEED BATCH.txt OUT.bin      (alone or under
+//   engine_probe MODEL f32|bf16 MODE CHUNK TEMPERATURE TOP_P SEED BATCH.txt OUT.bin      (alone or under
 //   mpirun)
 // BATCH.txt: "new_tokens N", then "node PARENT id…" and "sequence NODE id…" lines.
 // HYDRAJOB_TEST_DEVICE=cuda: on the GPU; HYDRAJOB_TEST_RECORD=no: without a graph of the decode step.
@@ -66,7 +66,7 @@ void probe(const std::vector<std::string>& arguments, Communicator& world) {
   const auto kernels = make_kernels(*device, threads);
   DeviceGroup group(world.split(0));
   EngineContext context{device.get(), kernels.get(), &group.on(*device)};
-  const auto source = open_model_file(arguments[0], threads);
+  const auto source = open_model_file(arguments[0], threads, world.rank(), world.size());
   Engine engine(load_model(*source, dtype, 16, context), context);
 
   const Batch batch = read_batch(arguments[7]);

@@ -7,18 +7,13 @@ import json
 import os
 import random
 import subprocess
-import sys
-import tempfile
-import unittest
-from pathlib import Path
 
 import h5py
 import numpy as np
 
-from checkpoint import CONFIG, DECODE, from_bf16, header_of, random_tensors, safetensors, save, to_bf16
+from checkpoint import CONFIG, DECODE, header_of, random_tensors, safetensors, save, to_bf16
+from importing import HYDRAJOB, SEED, ImportTest, main
 
-HYDRAJOB = sys.argv[1]
-SEED = int(os.environ.get("HJ_TEST_SEED", random.randrange(2**32)))
 LAYER = {"attention_norm": "input_layernorm", "attention.q": "self_attn.q_proj", "attention.k": "self_attn.k_proj",
          "attention.v": "self_attn.v_proj", "attention.o": "self_attn.o_proj", "mlp_norm": "post_attention_layernorm",
          "mlp.gate": "mlp.gate_proj", "mlp.up": "mlp.up_proj", "mlp.down": "mlp.down_proj"}
@@ -31,23 +26,7 @@ def counterpart(name):
     return {"embedding": "model.embed_tokens.weight", "final_norm": "model.norm.weight", "lm_head": "lm_head.weight"}[name]
 
 
-class ImportTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="hj")))
-        self.model = self.folder / "out" / "model.h5"
-        self.rng = np.random.default_rng(SEED)
-
-    def run_import(self, *options, checkpoint="tiny"):
-        done = subprocess.run([HYDRAJOB, "import", checkpoint, "-o", "out/model.h5", *options], cwd=self.folder,
-                              capture_output=True, text=True, timeout=60, check=False)
-        self.output = done.stdout + done.stderr
-        return done.returncode
-
-    def imported(self, config, tensors, *options, files=1):
-        save(self.folder / "tiny", config, tensors, files)
-        self.assertEqual(self.run_import(*options), 0, self.output)
-        return h5py.File(self.model, "r")
-
+class Values(ImportTest):
     def expect_values(self, file, tensors, dtype):
         for name, dataset in file["tensors"].items():
             stored_as, stored = tensors[counterpart(name)]
@@ -56,9 +35,6 @@ class ImportTest(unittest.TestCase):
             found = dataset[:]
             wanted = to_bf16(expected) if dtype == "bf16" else expected.astype(np.float32)
             np.testing.assert_array_equal(found, wanted.reshape(expected.shape), f"{name}, seed {SEED}")
-
-
-class Values(ImportTest):
     def test_every_tensor_of_every_type(self):
         for stored, options, dtype in (("BF16", (), "bf16"), ("F32", (), "f32"), ("F16", (), "f32"),
                                        ("F32", ("--dtype", "bf16"), "bf16"), ("F16", ("--dtype", "bf16"), "bf16"),
@@ -347,5 +323,4 @@ class Damage(ImportTest):
 
 
 if __name__ == "__main__":
-    print(f"HJ_TEST_SEED={SEED}")
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    main()

@@ -133,6 +133,8 @@ const Case cases[] = {
     {"weights: m.h5\nnew_tokens: 4\n",
      ":1:1: a sequence needs a token to continue: give a prefix, a tree or a suffix"},
     {"weights: no.h5\nnew_tokens: 4\nprefix: 3\n", ":1:10: weights: no.h5: no such file"},
+    {"weights: split4\nnew_tokens: 4\nprefix: 3\ntensor_parallel: 2\n",
+     ":1:10: weights: split4 is split for tensor_parallel 4, this run has 2"},
     {"model: ./no.yaml\nnew_tokens: 4\nprefix: 3\n", ":1:8: model: there is no file './no.yaml'"},
     {"weights: m.h5\nmodel: tiny\nnew_tokens: 4\nprefix: 3\n",
      ":2:8: model tiny is not what m.h5 holds: n_layers: 2 and n_layers: 4"},

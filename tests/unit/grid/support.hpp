@@ -27,10 +27,10 @@ inline Architecture small_architecture() {
   return a;
 }
 
-// Weights files hold the small architecture; "no.h5" cannot be read.
-inline Architecture architecture_of_file(const std::string& path) {
+// Weights files hold the small architecture; "no.h5" cannot be read, "split4" is for four ranks.
+inline WeightsContent content_of_file(const std::string& path) {
   if (path == "no.h5") throw UsageError("no.h5: no such file");
-  return small_architecture();
+  return {small_architecture(), path == "split4" ? 4 : 0};
 }
 
 // A configuration in configs/, so that models are found.
@@ -40,7 +40,7 @@ inline Experiment experiment(const std::string& yaml, const std::vector<Assignme
 
 inline std::vector<RunSpec> runs_of(const Experiment& e) {
   std::vector<RunSpec> runs;
-  expand(e, {architecture_of_file, "cpu"}, [&](RunSpec&& spec) { runs.push_back(std::move(spec)); });
+  expand(e, {content_of_file, "cpu"}, [&](RunSpec&& spec) { runs.push_back(std::move(spec)); });
   return runs;
 }
 
@@ -51,7 +51,7 @@ inline PlanRequest request() {
   r.ceilings = {1e12, 1e11, 0, "test"};
   r.code_digest = "code";
   r.weights_digest = [](const std::string& path) { return "digest of " + path; };
-  r.weights_architecture = architecture_of_file;
+  r.weights_content = content_of_file;
   return r;
 }
 
