@@ -13,6 +13,7 @@
 #include "base/file.hpp"
 #include "main/command_arguments.hpp"
 #include "tokenizer/tokenizer.hpp"
+#include "weights/model_text.hpp"
 
 namespace hydrajob {
 namespace {
@@ -24,7 +25,9 @@ using Around = Tokenizer::Around;
 po::options_description described() {
   po::options_description options(
       "hydrajob tokenize TOKENIZER [FILE…] [options]\n"
-      "TOKENIZER: a sentencepiece tokenizer.model or a tokenizer.json. Without FILE: standard input",
+      "TOKENIZER: a model that was imported, a sentencepiece tokenizer.model, or a tokenizer.json. Without "
+      "FILE: "
+      "standard input",
       100, 60);
   auto add = options.add_options();
   add("ids", po::bool_switch(), "print the ids of each line, without the tokens that they stand for");
@@ -135,6 +138,26 @@ std::ifstream open(const std::string& name) {
   return in;
 }
 
+// A folder is a model that was split.
+bool is_model(const std::string& name) {
+  constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
+  std::error_code ignored;
+  if (std::filesystem::is_directory(name, ignored)) return true;
+  std::string begin(hdf5_signature.size(), '\0');
+  open(name).read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return begin == hdf5_signature;
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
+  if (is_model(name)) {
+    const auto file = read_model_text(name).tokenizer;
+    if (!file) throw UsageError(name + ": has no tokenizer: the folder that it was imported from had none");
+    return make_tokenizer(file->kind, file->bytes, name + "/tokenizer");
+  }
+  const std::string bytes = read_file(name);
+  return make_tokenizer(kind_of_tokenizer(bytes, name), bytes, name);
+}
+
 }  // namespace
 
 ExitCode run_tokenize(const Strings& arguments) {
@@ -142,9 +165,9 @@ ExitCode run_tokenize(const Strings& arguments) {
   const po::variables_map values = parse(arguments, visible);
   if (printed_help(values, visible)) return ExitCode::ok;
   const Strings names = values.count("files") > 0 ? values["files"].as<Strings>() : Strings();
-  if (names.empty()) throw UsageError("tokenize: which TOKENIZER? A tokenizer.model or a tokenizer.json");
-  const std::string bytes = read_file(names.front());
-  const auto tokenizer = make_tokenizer(kind_of_tokenizer(bytes, names.front()), bytes, names.front());
+  if (names.empty())
+    throw UsageError("tokenize: which TOKENIZER? A model, a tokenizer.model or a tokenizer.json");
+  const auto tokenizer = open_tokenizer(names.front());
   Command command(*tokenizer, values);
   if (names.size() == 1) command.each_line(std::cin, "standard input");
   for (std::size_t i = 1; i < names.size(); ++i) {

@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "store/stop_at_call.hpp"
+#include "tokenizer/tokenizer.hpp"
 #include "unit/base/temporary_folder.hpp"
 #include "unit/config/failure.hpp"
 #include "unit/weights/models.hpp"
@@ -32,7 +33,7 @@ class Counting final : public WeightSource {
  public:
   const Architecture& architecture() const override { return weights_->architecture(); }
   std::string digest() const override { return weights_->digest(); }
-  ModelText text() const override { return {TokenizerFile{sentencepiece_kind, "\nabc"}, {}}; }
+  ModelText text() const override { return {TokenizerFile{sentencepiece_tokenizer, "\nabc"}, {}}; }
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
     if (tensor.name == fails_at) throw UsageError("it fails");
     asked.insert(tensor.name);

@@ -1,11 +1,12 @@
 """hydrajob import: the tokenizer, byte for byte, and what generation_config.json says, in the model file."""
 
 import json
+import subprocess
 
 import h5py
 
 from checkpoint import CONFIG, random_tensors, save
-from importing import ImportTest, main
+from importing import HYDRAJOB, ImportTest, main
 
 # The bytes of a sentencepiece model begin with its first piece; of these no one reads more.
 SENTENCEPIECE = b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02" + bytes(range(256)) * 40
@@ -54,9 +55,23 @@ class Text(ImportTest):
         self.put("tokenizer.model", b"IQ== 0\n")  # tiktoken's, as Llama 3 has beside its tokenizer.json
         self.expect_tokenizer("huggingface", vocabulary)
 
+    def tokenize(self, model, text):
+        return subprocess.run([HYDRAJOB, "tokenize", model, "--ids"], cwd=self.folder, input=text, capture_output=True,
+                              text=True, timeout=60, check=False)
+
+    def test_a_model_tokenizes(self):
+        self.put("tokenizer.json", {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})
+        self.file().close()
+        self.assertEqual(self.tokenize(self.model, "abba\n").stdout, "2 1 0\n")
+        self.assertEqual(self.run_import("--split", "2", output="out/parts"), 0, self.output)
+        self.assertEqual(self.tokenize("out/parts", "abba\n").stdout, "2 1 0\n")
+
     def test_without_a_tokenizer(self):
         with self.file() as file:
             self.assertNotIn("tokenizer", file)
+        refused = self.tokenize(self.model, "a")
+        self.assertEqual((refused.returncode, refused.stdout), (2, ""))
+        self.assertIn("model.h5: has no tokenizer", refused.stderr)
         self.assertIn("tiny: neither tokenizer.model nor tokenizer.json", self.output)
         self.assertIn("no tokenizer", self.output.splitlines()[-1])
 

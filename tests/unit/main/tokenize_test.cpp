@@ -59,7 +59,7 @@ TEST_F(Tokenize, ReadsIdsBack) {
 
 TEST_F(Tokenize, SaysWhatIsWrong) {
   const std::string model = path("tokenizer.model");
-  EXPECT_EQ(refusal({}), "tokenize: which TOKENIZER? A tokenizer.model or a tokenizer.json");
+  EXPECT_EQ(refusal({}), "tokenize: which TOKENIZER? A model, a tokenizer.model or a tokenizer.json");
   EXPECT_EQ(refusal({model, "--ids", "--decode"}), "tokenize: --ids and --decode: expected one of them");
   EXPECT_NE(refusal({model, "--nonsense"}).find("--nonsense"), std::string::npos);
   const std::string ids = write("ids", "1\n1 x2\n");

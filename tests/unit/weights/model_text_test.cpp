@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "tokenizer/tokenizer.hpp"
 #include "unit/base/temporary_folder.hpp"
 #include "unit/config/failure.hpp"
 #include "unit/weights/models.hpp"
@@ -46,7 +47,7 @@ TEST_F(Text, ComesBack) {
   // Shorter and longer than what HDF5 aligns.
   for (const std::string& bytes : {std::string("\n"), every_byte(1), every_byte(100)}) {
     ModelText text;
-    text.tokenizer = TokenizerFile{sentencepiece_kind, bytes};
+    text.tokenizer = TokenizerFile{sentencepiece_tokenizer, bytes};
     text.generation = {3, {4, 5, 300}, 0, 0.0, 1.0};
     Speaking source(text);
     write_model_file(path_, source, DType::bf16);
@@ -73,7 +74,7 @@ TEST_F(Text, IsTheArchitecturesWhereNothingElseIsKnown) {
 
 TEST_F(Text, ThatIsDamagedIsRefused) {
   const std::string bytes = every_byte(100);
-  Speaking source({TokenizerFile{huggingface_kind, bytes}, {}});
+  Speaking source({TokenizerFile{huggingface_tokenizer, bytes}, {}});
   write_model_file(path_, source, DType::bf16);
   std::string file = read_file(path_);
   const std::size_t place = file.find(bytes);
@@ -85,7 +86,7 @@ TEST_F(Text, ThatIsDamagedIsRefused) {
 }
 
 TEST_F(Text, SameContentIsTheSameBytes) {
-  Speaking source({TokenizerFile{sentencepiece_kind, "\nabc"}, {}});
+  Speaking source({TokenizerFile{sentencepiece_tokenizer, "\nabc"}, {}});
   write_model_file(path_, source, DType::bf16);
   const std::string once = read_file(path_);
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5 notes times in whole seconds
