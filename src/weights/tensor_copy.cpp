@@ -15,11 +15,13 @@ constexpr std::size_t block_bytes = 1 << 20;
 
 std::vector<std::uint64_t> TensorCopy::copy(const TensorInfo& tensor, RowRange slab, const OutputFile& file,
                                             std::uint64_t offset) {
-  return read(tensor, slab, [&](std::size_t first_byte, std::size_t bytes) {
+  auto checksums = read(tensor, slab, [&](std::size_t first_byte, std::size_t bytes) {
     file.write(block_.data(), bytes, offset + first_byte);
-    file.write_out(offset + first_byte, bytes);
     copied_(bytes);
   });
+  const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype_);
+  file.write_out(offset, static_cast<std::size_t>(slab.count()) * row);
+  return checksums;
 }
 
 std::vector<std::uint64_t> TensorCopy::checksums_of(const TensorInfo& tensor) {
