@@ -105,6 +105,7 @@ Row measure(Engine& engine, const Architecture& a, std::int64_t batch, std::int6
   GenerateOptions options;
   options.mode = mode;
   engine.prepare(make_batch(spec_of(a, batch, prefix)), options);
+  engine.connect();
   const Products attention = attention_products(a, batch, prefix);
   Row row;
   row.prefill_s = seconds([&] { engine.prefill(); });

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/process.hpp"
+#include "base/units.hpp"
 #include "comm/launcher.hpp"
 #include "device/cuda_stream.hpp"
 
@@ -64,12 +65,18 @@ CudaCommunicator::~CudaCommunicator() {
   }
   done_.notify_all();
   watcher_.join();
-  if (std::uncaught_exceptions() == 0) unshare();
+  if (std::uncaught_exceptions() > 0) {  // the peers may never come, and may still use what is shared
+    shared_.release();
+    ncclCommAbort(nccl_);
+    return;
+  }
+  unshare();
   ncclCommDestroy(nccl_);
 }
 
 std::vector<void*> CudaCommunicator::peer_memory(std::size_t bytes) {
-  if (shares_ && (!shared_ || shared_->bytes() < bytes)) {
+  if (bytes >= refused_bytes_) return {};
+  if (!shared_ || shared_->bytes() < bytes) {
     unshare();
     std::string error;
     try {
@@ -79,13 +86,16 @@ std::vector<void*> CudaCommunicator::peer_memory(std::size_t bytes) {
     }
     const std::string first = agree_on_error(*host_, error);
     if (!first.empty()) {
-      if (host_->rank() == 0) log::warning("GPUs do not share memory, NCCL adds up all sums: " + first);
+      if (host_->rank() == 0) {
+        log::warning(fmt::format("{} are not shared by GPUs, NCCL adds up instead: {}",
+                                 format_bytes(static_cast<double>(bytes)), first));
+      }
       unshare();
-      shares_ = false;
+      refused_bytes_ = bytes;
     }
   }
   std::vector<void*> memory;
-  if (!shares_) return memory;
+  if (!shared_) return memory;
   for (const auto& buffer : opened_) memory.push_back(buffer ? buffer->data() : shared_->data());
   return memory;
 }
@@ -96,6 +106,7 @@ void CudaCommunicator::share(std::size_t bytes) {
   std::exception_ptr failure;
   try {
     shared_ = device_.allocate_for_peers(bytes);
+    if (!shared_) throw RunError(device_.name() + " has no memory that it can share");
     const std::vector<std::byte> zeros(bytes);
     device_.copy_to_device(shared_->data(), zeros.data(), bytes);
     device_.synchronize();
@@ -120,17 +131,19 @@ void CudaCommunicator::share(std::size_t bytes) {
   }
 }
 
-// Whoever frees memory that a peer has open, loses it for both.
+// Nobody closes or frees memory that a kernel of this rank or of a peer may still use.
 void CudaCommunicator::unshare() {
+  try {
+    device_.synchronize();
+  } catch (const std::exception&) {  // a GPU that is of no use any more uses nothing
+  }
+  host_->barrier();
   opened_.clear();
   host_->barrier();
   shared_.reset();
 }
 
 void CudaCommunicator::connect() {
-  // NVLink multicast can leave GPUs that others share unusable when a job ends badly, and decode sums do not
-  // use it.
-  setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0);
   ncclUniqueId id{};
   std::string error;
   if (host_->rank() == 0) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <nccl.h>
@@ -61,7 +62,8 @@ class CudaCommunicator final : public Communicator {
   Device& device_;
   std::unique_ptr<Buffer> shared_;               // with the peers
   std::vector<std::unique_ptr<Buffer>> opened_;  // theirs; null: this rank's
-  bool shares_ = true;                           // no rank has failed to
+  // So many were asked for in vain; fewer may be had.
+  std::size_t refused_bytes_ = std::numeric_limits<std::size_t>::max();
   ncclComm_t nccl_ = nullptr;
   // NCCL finds a lost peer in the background and says so only when it is asked.
   std::thread watcher_;

@@ -86,6 +86,10 @@ std::optional<int> tasks_on_node(const std::string& tasks_per_node, int node) {
   return std::nullopt;
 }
 
+void avoid_multicast() {
+  setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0);
+}
+
 void yield_when_oversubscribed() {
   const auto ranks = launcher_local_size();
   if (ranks && oversubscribed(*ranks)) setenv("OMPI_MCA_mpi_yield_when_idle", "1", /*overwrite=*/0);

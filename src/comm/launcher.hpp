@@ -33,4 +33,8 @@ std::optional<int> tasks_on_node(const std::string& tasks_per_node, int node);
 // cores then takes 8 ms instead of 7 us. Call before MPI starts.
 void yield_when_oversubscribed();
 
+// Has NCCL leave NVLink multicast alone, unless the environment already decides it: a job that ends badly
+// with it can leave GPUs that others share unusable. Call before there are threads.
+void avoid_multicast();
+
 }  // namespace hydrajob

@@ -31,6 +31,7 @@ void start_mpi() {
   // Open MPI prints a page and aborts here when srun gave it no process manager.
   if (tasks > 1 && !has_process_manager()) refuse_lone_tasks(tasks);
   yield_when_oversubscribed();
+  avoid_multicast();
   int provided = MPI_THREAD_SINGLE;
   HJ_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
   int size = 1;

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <cuda_runtime_api.h>
 #include <limits>
-#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -251,17 +250,6 @@ std::string bus_id_of(int index) {
   return id.data();
 }
 
-// Memory that is copied to the GPU, and the threads that launch its work, belong on its side of the machine.
-void place_near_gpu(int index) {
-  const std::vector<int> near = cpus_near(bus_id_of(index)), allowed = cpus_allowed();
-  const std::vector<int> wanted =
-      cpus_to_bind_to(near, allowed, static_cast<int>(std::thread::hardware_concurrency()));
-  if (!wanted.empty()) bind_to(wanted);
-  if (is_far(near, allowed)) {
-    log::warning(fmt::format("cuda:{}: this rank was bound to CPUs on the other side of the machine", index));
-  }
-}
-
 std::string uuid_text(const cudaUUID_t& uuid) {
   std::string text = "GPU-";
   for (int i = 0; i < 16; ++i) {
@@ -286,7 +274,6 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(const DeviceRequest& request) : index_(choose_gpu(request)), monitor_(uuid_of(index_)) {
     HJ_CUDA_CHECK(cudaSetDevice(index_));
-    place_near_gpu(index_);
     stream_ = std::make_unique<CudaStream>();
     std::size_t free = 0, total = 0;
     HJ_CUDA_CHECK(cudaMemGetInfo(&free, &total));
@@ -414,6 +401,18 @@ int cuda_device_count() {
   if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
   cudaGetLastError();
   return 0;
+}
+
+void place_near_cuda_device(const DeviceRequest& request) {
+  const int index = choose_gpu(request);
+  const std::vector<int> near = cpus_near(bus_id_of(index)), allowed = cpus_allowed();
+  const std::vector<int> wanted = cpus_to_bind_to(near, allowed, cpus_online());
+  if (!wanted.empty() && !bind_to(wanted)) {
+    log::warning(fmt::format("cuda:{}: the system does not let this rank run on the CPUs near it", index));
+  }
+  if (is_far(near, allowed)) {
+    log::warning(fmt::format("cuda:{}: this rank was bound to CPUs on the other side of the machine", index));
+  }
 }
 
 std::unique_ptr<Device> make_cuda_device(const DeviceRequest& request) {

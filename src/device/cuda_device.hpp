@@ -15,4 +15,7 @@ int cuda_device_count();
 // ranks.
 std::unique_ptr<Device> make_cuda_device(const DeviceRequest& request);
 
+// See place_near_device().
+void place_near_cuda_device(const DeviceRequest& request);
+
 }  // namespace hydrajob

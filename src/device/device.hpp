@@ -149,4 +149,10 @@ int visible_gpus();
 // The one place that knows which backends were compiled in. Throws UsageError for one that was not.
 std::unique_ptr<Device> make_device(const DeviceRequest& request);
 
+// Binds the calling thread, and those that it starts from now on, to the CPUs on the side of the machine that
+// the device would be on which make_device() gives: what is copied to it, and what launches its work, belong
+// there. Not where the launcher has bound the rank; if to the other side, that is said. Throws UsageError as
+// make_device() does.
+void place_near_device(const DeviceRequest& request);
+
 }  // namespace hydrajob

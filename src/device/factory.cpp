@@ -25,4 +25,10 @@ std::unique_ptr<Device> make_device(const DeviceRequest& request) {
 #endif
 }
 
+void place_near_device([[maybe_unused]] const DeviceRequest& request) {
+#if HJ_CUDA
+  if (request.kind == DeviceKind::cuda) place_near_cuda_device(request);
+#endif
+}
+
 }  // namespace hydrajob

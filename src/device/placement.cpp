@@ -39,8 +39,13 @@ std::vector<int> cpus_near(const std::string& pci_bus_id, const std::filesystem:
   return read_cpu_list(in);
 }
 
+int cpus_online(const std::filesystem::path& root) {
+  std::ifstream in(root / "sys/devices/system/cpu/online");
+  return static_cast<int>(read_cpu_list(in).size());
+}
+
 std::vector<int> cpus_to_bind_to(const std::vector<int>& near, const std::vector<int>& allowed, int online) {
-  if (static_cast<int>(allowed.size()) < online) return {};
+  if (online == 0 || static_cast<int>(allowed.size()) < online) return {};
   const std::vector<int> both = in_both(near, allowed);
   return both.size() < allowed.size() ? both : std::vector<int>{};
 }

@@ -12,6 +12,9 @@ namespace hydrajob {
 // for tests.
 std::vector<int> cpus_near(const std::string& pci_bus_id, const std::filesystem::path& root = "/");
 
+// As the system counts them, whatever this rank is bound to; 0 where it does not tell.
+int cpus_online(const std::filesystem::path& root = "/");
+
 // Where to bind a rank that may run on `allowed` of `online` CPUs: to those that are near, unless its
 // launcher has bound it already, or that changes nothing. Empty: leave it.
 std::vector<int> cpus_to_bind_to(const std::vector<int>& near, const std::vector<int>& allowed, int online);

@@ -57,10 +57,17 @@ class Engine::Impl {
     state.attends = options.mode != Mode::noattention;
     plan(state);
     allocate(state, options.sampling);
+    state.record_decode = options.record_decode;
     tune(state);
     state_.emplace(std::move(state));
     reset();
-    if (options.record_decode) record();
+  }
+
+  void connect() {
+    State& s = *state_;
+    if (s.new_tokens < 2) return;
+    s.bytes += s.forward->connect(s.layout.decode.n_rows());
+    if (s.record_decode) record();
   }
 
   std::size_t bytes_prepared() const { return state_->bytes; }
@@ -162,6 +169,7 @@ class Engine::Impl {
     std::int64_t new_tokens = 0;
     bool share = true;
     bool attends = true;
+    bool record_decode = true;
     std::int64_t steps = 0;  // drawn so far
     std::size_t bytes = 0;   // of all below
     std::optional<KvCache> cache;
@@ -197,7 +205,6 @@ class Engine::Impl {
     ForwardLimits limits;
     limits.logits_rows = std::max(layout.n_logits_rows, rows);
     limits.positions = layout.positions;
-    limits.step_rows = state.new_tokens > 1 ? rows : 0;
     PassLimits prefill, decode;
     for (const Pass& pass : layout.prefill) prefill.include(pass);
     decode.include(layout.decode);
@@ -238,7 +245,6 @@ class Engine::Impl {
 
   // The step runs once while it is recorded: what it changed is set back.
   void record() {
-    if (state_->new_tokens < 2) return;
     state_->recorded = context_.device->record([this] { step(); });
     reset();
   }
@@ -293,6 +299,10 @@ Engine::~Engine() = default;
 
 void Engine::prepare(const Batch& batch, const GenerateOptions& options) {
   impl_->prepare(batch, options);
+}
+
+void Engine::connect() {
+  impl_->connect();
 }
 std::size_t Engine::bytes_prepared() const {
   return impl_->bytes_prepared();

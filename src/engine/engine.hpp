@@ -45,6 +45,9 @@ class Engine {
   // Takes a batch: lays out the cache, allocates everything. Throws OutOfMemory (nothing is kept then) and
   // UsageError for a token outside the vocabulary or a position past max_positions.
   void prepare(const Batch& batch, const GenerateOptions& options);
+  // What the ranks of the group do together before the first step: after prepare() has succeeded on all of
+  // them. Collective.
+  void connect();
   // Bytes held for the prepared batch on this rank, the weights not counted.
   std::size_t bytes_prepared() const;
 

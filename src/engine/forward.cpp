@@ -44,10 +44,7 @@ void KvCache::copy(const CacheCopy& copy, Device& device) const {
 }
 
 Forward::Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits)
-    : model_(model),
-      context_(context),
-      sum_dtype_(context.group->sum_dtype(model.dtype)),
-      peers_(PeerSums::make(*context.group, limits.step_rows, model.architecture.hidden, model.dtype)) {
+    : model_(model), context_(context), sum_dtype_(context.group->sum_dtype(model.dtype)) {
   const Architecture& a = model.architecture;
   const std::size_t element = size_of(model.dtype);
   residual_ = allocate(limits.rows * a.hidden, sizeof(float));
@@ -60,7 +57,6 @@ Forward::Forward(const Model& model, const EngineContext& context, const Forward
   gated_ = allocate(limits.rows * model.intermediate, element);
   kept_residual_ = allocate(limits.logits_rows * a.hidden, sizeof(float));
   if (delta_) kept_delta_ = allocate(limits.logits_rows * a.hidden, size_of(sum_dtype_));
-  if (peers_) bytes_ += peers_->bytes();
   logits_ = allocate(limits.logits_rows * model.vocabulary.count(), sizeof(float));
   workspace_ = allocate(static_cast<std::int64_t>(limits.attention_workspace), 1);
 
@@ -76,6 +72,11 @@ std::unique_ptr<Buffer> Forward::allocate(std::int64_t elements, std::size_t ele
   const std::size_t bytes = static_cast<std::size_t>(std::max<std::int64_t>(elements, 1)) * element_bytes;
   bytes_ += bytes;
   return context_.device->allocate(bytes);
+}
+
+std::size_t Forward::connect(std::int64_t rows) {
+  peers_ = PeerSums::make(*context_.group, rows, model_.architecture.hidden, model_.dtype);
+  return peers_ ? peers_->bytes() : 0;
 }
 
 AttentionArgs attention_shape(const Model& model, const Pass& pass, bool share) {

@@ -40,7 +40,6 @@ class KvCache {
 // The largest pass that a forward will see.
 struct ForwardLimits {
   std::int64_t rows = 0;
-  std::int64_t step_rows = 0;  // of a decode step; 0: there is none
   std::int64_t logits_rows = 0;
   std::int64_t positions = 0;
   std::size_t attention_workspace = 0;
@@ -54,13 +53,16 @@ struct DevicePass {
   const PassBuffers* rows = nullptr;
   AttentionArgs attention;              // its shape; arrays, data and workspace are placed by the forward
   const AttentionPlan* plan = nullptr;  // of its attention; null without attention
-  bool step = false;                    // of the decode: its rows are step_rows at most
+  bool step = false;                    // of the decode: its rows are those of connect() at most
 };
 
 class Forward {
  public:
   Forward(const Model& model, const EngineContext& context, const ForwardLimits& limits);
 
+  // Has the ranks add up decode steps of `rows` rows in each other's memory, where they can; returns the
+  // bytes that this takes of each. Collective.
+  std::size_t connect(std::int64_t rows);
   // Lets the backend find the fastest products of so many rows, of the layers and of the head, before
   // anything is computed.
   void tune(std::int64_t rows);

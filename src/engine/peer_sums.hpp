@@ -19,7 +19,8 @@ class PeerSums {
                                       DType dtype);
 
   // Where this rank's next part goes, (rows, hidden) dtype. Two places in turn: when a rank writes a part,
-  // its peers have read the one before the last, since they have met it at the last.
+  // its peers have read the one before the last, since they have met it at the last. So a step that is
+  // recorded and launched again asks an even number of times: two a layer.
   void* next();
   // The parts of all ranks, of the last next().
   PartialSums sums() const;

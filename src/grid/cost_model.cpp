@@ -176,6 +176,7 @@ class CostModel {
     if (cached) memory.kv_cache = static_cast<double>(cache_tokens(spec_)) * shape_.kv_bytes();
     memory.activations = generate ? activation_bytes() : operation_bytes();
     memory.activations += generate ? step_bytes() : arrays(0, step_);
+    memory.peers = generate ? peer_bytes() : 0;
     memory.workspace = ceilings_.kernels_bytes;
     if (spec_.mode != Mode::noattention) memory.workspace += workspace_bytes() + plan_bytes();
     memory.buffers = buffers();
@@ -235,8 +236,7 @@ class CostModel {
   // arrays, the ids drawn, what sampling needs.
   double step_bytes() const {
     const auto batch = static_cast<double>(spec_.batch);
-    double bytes = peer_bytes();
-    double of_prefill = 0;  // of the largest pass
+    double bytes = 0, of_prefill = 0;  // of the largest pass
     for (const PassShape& pass : passes_)
       of_prefill = std::max(of_prefill, arrays(static_cast<double>(pass.rows), pass));
     bytes += of_prefill + arrays(batch, step_);

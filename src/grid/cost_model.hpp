@@ -43,8 +43,9 @@ struct MemoryCost {
   double kv_cache = 0;
   double activations = 0;
   double workspace = 0;
+  double peers = 0;    // shared with the other GPUs of the group, in a block of its own
   double buffers = 0;  // that these bytes are in
-  double total() const { return weights + kv_cache + activations + workspace; }
+  double total() const { return weights + kv_cache + activations + workspace + peers; }
 };
 
 struct RunCost {

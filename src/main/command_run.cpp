@@ -41,7 +41,7 @@ void show_plan(const Experiment& experiment, const RunOptions& options, Communic
   if (options.ranks == 0 && !launched_by_mpi()) ranks = largest_degree(shape);
   if (options.list) return print_list(make_plan(experiment, plan_request(options.sweep, ranks)));
   const auto self = make_self_communicator();
-  const Machine machine(*self, experiment, {options.sweep.threads, ranks});
+  const Machine machine(*self, experiment, {options.sweep.threads, ranks, options.sweep.share_gpus});
   const CeilingsByDevice ceilings = machine.ceilings(*self, experiment);
   print_dry_run(std::cout, experiment,
                 make_plan(experiment, plan_request(options.sweep, ranks, machine, ceilings)), ranks);

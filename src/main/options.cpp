@@ -51,7 +51,9 @@ po::options_description described() {
   add("time-limit", po::value<double>()->value_name("S"),
       "seconds this job has: start no run that is predicted to take longer than is left");
   add("hang-limit", po::value<double>()->value_name("S"),
-      "seconds without a sample after which a run hangs and the job ends; 0: never; 1800 on GPUs otherwise");
+      "seconds that loading or an iteration may take before a run is taken to hang and the job ends; 0: "
+      "never; "
+      "not given: 1800 on GPUs");
   add("log-dir", po::value<std::string>()->value_name("DIR"),
       "every rank writes DIR/rank<N>.log: what it did, and when");
   add("verbose,v", po::bool_switch(), "say what rank 0 does too, and draw no progress bar");
@@ -168,8 +170,9 @@ int threads_of(const Given& given) {
 std::optional<double> hang_limit_of(const Given& given) {
   if (given.values.count("hang-limit") == 0) return std::nullopt;
   const double limit = given.values["hang-limit"].as<double>();
-  if (limit >= 0) return limit;
-  throw UsageError(fmt::format("{} {}: expected 0 or more", given.name_of("hang-limit"), limit));
+  constexpr double most = 1e7;  // seconds: months
+  if (limit >= 0 && limit <= most) return limit;
+  throw UsageError(fmt::format("{} {}: expected 0 to 1e7", given.name_of("hang-limit"), limit));
 }
 
 std::vector<Assignment> assignments_of(const Given& given) {

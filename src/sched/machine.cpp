@@ -1,6 +1,7 @@
 #include "sched/machine.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,19 +25,26 @@ std::vector<std::string> visible_devices() {
 Machine::Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request) {
   const auto node = world.split_node();
   ranks_per_node_ = static_cast<int>(world.all_reduce_max(node->size()));
+  devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
+  const auto named = devices_of(experiment, devices_.front());
+  DeviceRequest device;
+  device.local_rank = node->rank();
+  device.local_size = node->size();
+  device.share_gpus = request.share_gpus;
+  // Runs on the CPU have all of the rank's cores. Before threads are counted: bound ranks share fewer of
+  // them.
+  if (named == std::set<std::string>{"cuda"}) {
+    device.kind = DeviceKind::cuda;
+    agreed(world, [&] { place_near_device(device); });
+  }
   threads_ = threads_per_rank(*node, request.threads);
   int local_size = node->size();
   if (request.ranks_per_node > ranks_per_node_) {
     ranks_per_node_ = local_size = request.ranks_per_node;
     if (request.threads == 0) threads_ = std::max(1, threads_ * node->size() / local_size);
   }
-  DeviceRequest device;
-  device.local_rank = node->rank();
   device.local_size = local_size;
   device.threads = threads_;
-  device.share_gpus = request.share_gpus;
-  devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
-  const auto named = devices_of(experiment, devices_.front());
   for (const std::string& name : devices_) {
     device.kind = name == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
     if (named.count(name) > 0) add(world, name, device);
@@ -88,7 +96,8 @@ void Machine::reserve(const Plan& plan) const {
     double bytes = 0;
     for (const PlannedRun& run : plan.runs) {
       if (!run.skip_reason.empty() || run.spec.device != name) continue;
-      bytes = std::max(bytes, run.cost.memory.total() + page * run.cost.memory.buffers);
+      bytes =
+          std::max(bytes, run.cost.memory.total() - run.cost.memory.peers + page * run.cost.memory.buffers);
     }
     if (bytes == 0) continue;
     // Pages and all, it may be a little more than what fits.

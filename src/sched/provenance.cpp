@@ -27,7 +27,8 @@ bool is_allowed(std::string_view variable) {
   constexpr std::array<std::string_view, 6> names = {"SLURM_JOB_ID",        "SLURM_JOB_PARTITION",
                                                      "SLURM_NNODES",        "SLURM_NTASKS",
                                                      "SLURM_RESTART_COUNT", "CUDA_VISIBLE_DEVICES"};
-  constexpr std::array<std::string_view, 5> prefixes = {"OMP_", "GOMP_", "KMP_", "DNNL_", "HYDRAJOB_"};
+  constexpr std::array<std::string_view, 6> prefixes = {"OMP_",  "GOMP_", "KMP_",
+                                                        "DNNL_", "NCCL_", "HYDRAJOB_"};
   // What the user may set of Open MPI; not what mpirun tells its ranks (addresses, keys, session folders).
   constexpr std::array<std::string_view, 8> mpi = {"OMPI_MCA_btl",   "OMPI_MCA_pml",  "OMPI_MCA_mtl",
                                                    "OMPI_MCA_coll",  "OMPI_MCA_mpi_", "OMPI_MCA_rmaps",

@@ -69,10 +69,11 @@ class RunExecution {
                      to_string(run_.spec.parameters)));
     hang_.enter("preparing");
     std::unique_ptr<Workload> workload;
-    const std::optional<Failure> failure = agree([&] {
+    std::optional<Failure> failure = agree([&] {
       workload = sweep_.factory(run_, context(models));
       workload->prepare();
     });
+    if (!failure) failure = agree([&] { workload->connect(); });
     if (failure) {
       end_on_a_dead_device(*failure);
       return failed(*failure);

@@ -25,8 +25,8 @@ struct SweepOptions {
   bool share_gpus = false;     // ranks may be on one GPU
   std::int64_t max_fails = 0;  // stop when so many runs failed; 0: never
   double time_limit_s = 0;     // of the job, from its start; 0: none but Slurm's own
-  // Without a sample for so long, a run hangs: the job ends. 0: never; none: half an hour, of runs on GPUs
-  // alone.
+  // Where loading or an iteration takes longer, a run is taken to hang: the job ends. 0: never; none: half an
+  // hour, for runs on GPUs alone.
   std::optional<double> hang_limit_s;
   std::string command_line;  // for provenance
 };

@@ -39,8 +39,13 @@ class Generate final : public Workload {
     options.sampling = {static_cast<float>(run_.spec.temperature), static_cast<float>(run_.spec.top_p),
                         run_.spec.seed};
     engine_->prepare(make_batch(run_.spec), options);
+    weights_bytes_ = bytes_of(*model);
+  }
+
+  void connect() override {
+    engine_->connect();
     memory_used_ =
-        context_.ceilings.kernels_bytes + static_cast<double>(bytes_of(*model) + engine_->bytes_prepared());
+        context_.ceilings.kernels_bytes + static_cast<double>(weights_bytes_ + engine_->bytes_prepared());
   }
 
   RunRecord measure() override {
@@ -116,6 +121,7 @@ class Generate final : public Workload {
   WorkloadContext context_;
   Recorder recorder_;
   std::optional<Engine> engine_;
+  std::size_t weights_bytes_ = 0;
   double memory_used_ = 0;
 };
 

@@ -34,6 +34,8 @@ class Workload {
   // Everything that can fail on one rank alone: loading, allocation. Errors thrown here are agreed on by the
   // group.
   virtual void prepare() = 0;
+  // What the ranks of the group prepare together, once prepare() has succeeded on all of them. Collective.
+  virtual void connect() {}
   // Measures. Metrics and samples of the record are filled on the group's rank 0; on others the record is
   // empty.
   virtual RunRecord measure() = 0;

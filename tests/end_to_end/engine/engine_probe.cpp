@@ -76,6 +76,7 @@ void probe(const std::vector<std::string>& arguments, Communicator& world) {
   options.sampling = {std::stof(arguments[4]), std::stof(arguments[5]), std::stoull(arguments[6])};
   options.record_decode = variable("HYDRAJOB_TEST_RECORD") != "no";
   engine.prepare(batch, options);
+  engine.connect();
 
   std::ofstream out;
   if (world.rank() == 0) out.open(arguments[8], std::ios::binary);

@@ -19,7 +19,15 @@ TEST(Placement, ReadsTheCpusThatAreLocalToADevice) {
   EXPECT_EQ(cpus_near("0000:10:00.0", tree.root()), Cpus{});
 }
 
+TEST(Placement, CountsTheCpusThatAreOnline) {
+  test::Tree tree;
+  EXPECT_EQ(cpus_online(tree.root()), 0);
+  tree.write("sys/devices/system/cpu/online", "0-3,6\n");
+  EXPECT_EQ(cpus_online(tree.root()), 5);
+}
+
 TEST(Placement, BindsOnlyARankThatNobodyBound) {
+  EXPECT_EQ(cpus_to_bind_to({2, 3}, {0, 1, 2, 3}, 0), Cpus{}) << "it is not known whether it is bound";
   EXPECT_EQ(cpus_to_bind_to({2, 3}, {0, 1, 2, 3}, 4), (Cpus{2, 3}));
   EXPECT_EQ(cpus_to_bind_to({2, 3}, {0, 1, 2}, 4), Cpus{}) << "its launcher has";
   EXPECT_EQ(cpus_to_bind_to({0, 1, 2, 3}, {0, 1, 2, 3}, 4), Cpus{}) << "all are near";

@@ -100,7 +100,8 @@ TEST_F(OptionsTest, AWrongVariableIsNamedWithItsValueAndWhatWasExpected) {
   EXPECT_EQ(refusal_of("HYDRAJOB_MAX_FAILS", "abc", {"--max-fails", "1"}), "accepted");
   EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "two"), "HYDRAJOB_RANKS 'two': expected a whole number");
   EXPECT_EQ(refusal_of("HYDRAJOB_RANKS", "2").find("HYDRAJOB_RANKS 2: only with --dry-run"), 0U);
-  EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "-1"), "HYDRAJOB_HANG_LIMIT -1: expected 0 or more");
+  EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "-1"), "HYDRAJOB_HANG_LIMIT -1: expected 0 to 1e7");
+  EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "1e10").find("HYDRAJOB_HANG_LIMIT 1"), 0U);
   EXPECT_EQ(refusal_of("HYDRAJOB_HANG_LIMIT", "0"), "accepted");
   EXPECT_EQ(refusal_of("HYDRAJOB_TIMEOUT", "long"), "HYDRAJOB_TIMEOUT 'long': expected a number");
   EXPECT_EQ(refusal_of("HYDRAJOB_DRY_RUN", "perhaps"), "HYDRAJOB_DRY_RUN 'perhaps': expected 1 or 0");

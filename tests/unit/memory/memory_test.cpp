@@ -45,6 +45,7 @@ class Rank {
     context.check_time = [] {};
     auto workload = make_workload({spec, cost(spec), ""}, context);
     workload->prepare();
+    workload->connect();
     return workload;
   }
 

@@ -29,13 +29,14 @@ TEST_F(HangWatchTest, NamesThePhaseInWhichNothingWasHeard) {
 }
 
 TEST_F(HangWatchTest, SignsOfLifePutItOff) {
-  HangWatch watch(5, tell_);
+  HangWatch watch(2, tell_);
   watch.enter("measuring");
-  for (int i = 0; i < 20; ++i) {
-    std::this_thread::sleep_for(5ms);
+  for (int i = 0; i < 60; ++i) {
+    std::this_thread::sleep_for(50ms);
     watch.alive();
   }
-  EXPECT_EQ(phase_.wait_for(0s), std::future_status::timeout);
+  EXPECT_EQ(phase_.wait_for(0s), std::future_status::timeout) << "after three seconds of signs";
+  EXPECT_EQ(phase_.wait_for(20s), std::future_status::ready);
 }
 
 TEST_F(HangWatchTest, WithoutALimitThereIsNone) {

@@ -110,6 +110,7 @@ TEST_F(AttentionWorkload, EachModeAttendsToWhatItSays) {
     const RunSpec& s = run.spec;
     const auto workload = make_workload(run, rank.context());
     workload->prepare();
+    workload->connect();
     workload->measure();
     const AttentionArgs& args = rank.kernels.attended;
     const bool copies = mode == Mode::noshared;

@@ -144,6 +144,7 @@ double held_bytes(const PlannedRun& run, RunRecord& record) {
   const std::size_t before = host_memory_used();
   const auto workload = make_workload(run, rank.context());
   workload->prepare();
+  workload->connect();
   const std::size_t held = host_memory_used() - before;
   record = workload->measure();
   return static_cast<double>(held);

@@ -52,6 +52,7 @@ inline PlannedRun generate_run(std::int64_t new_tokens) {
 inline RunRecord record_of(const PlannedRun& run, const WorkloadContext& context) {
   const auto workload = make_workload(run, context);
   workload->prepare();
+  workload->connect();
   return workload->measure();
 }
 
