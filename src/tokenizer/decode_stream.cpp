@@ -5,14 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace hydrajob {
-
-using tokenizer::is_utf8;
-using tokenizer::replacement_character;
-using tokenizer::utf8_step;
-using tokenizer::Utf8Step;
 
 std::string DecodeStream::next(TokenId id) {
   if (id < 0 || static_cast<std::size_t>(id) >= table_.tokens.size()) {

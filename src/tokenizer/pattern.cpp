@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/printable.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/printable.hpp"
+#include "base/utf8.hpp"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/printable.hpp"
+#include "base/printable.hpp"
 #include "tokenizer/sentencepiece_model.hpp"
 #include "tokenizer/text_steps.hpp"
 #include "tokenizer/word_cache.hpp"

@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/printable.hpp"
+#include "base/printable.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/protobuf.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace hydrajob::tokenizer {
 namespace {

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/huggingface.hpp"
 #include "tokenizer/sentencepiece.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace hydrajob {
 
@@ -15,10 +15,10 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, Around around) {
   const bool with_special = around == Around::special_tokens;
   std::vector<TokenId> ids;
   if (with_special) ids = vocabulary_.before;
-  if (tokenizer::is_utf8(text)) {
+  if (is_utf8(text)) {
     append(text, ids);
   } else {
-    append(tokenizer::replace_damage(text), ids);
+    append(replace_damage(text), ids);
   }
   if (with_special) ids.insert(ids.end(), vocabulary_.after.begin(), vocabulary_.after.end());
   return ids;

@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/printable.hpp"
+#include "base/json_text.hpp"
+#include "base/printable.hpp"
 #include "tokenizer/tokenizer_json_parts.hpp"
 
 namespace hydrajob::tokenizer {
@@ -105,7 +106,7 @@ void unsupported(const JsonNode& node, const char* supported) {
 
 // "truncation" and "padding" are about batches of another program: transformers sets them anew at every call.
 TokenizerJson read_tokenizer_json(std::string_view text, const std::string& origin) {
-  const nlohmann::json parsed = parse_json(text, origin);
+  const nlohmann::json parsed = parse_json_object(text, origin);
   const JsonNode root(parsed, origin, ": ");
   TokenizerJson file;
   file.model = read_model(root.at("model"));

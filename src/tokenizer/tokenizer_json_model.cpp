@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "tokenizer/printable.hpp"
+#include "base/printable.hpp"
 #include "tokenizer/tokenizer_json_parts.hpp"
 
 namespace hydrajob::tokenizer {

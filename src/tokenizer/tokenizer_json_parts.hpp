@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "tokenizer/json_text.hpp"
+#include "tokenizer/json_node.hpp"
 #include "tokenizer/tokenizer_json.hpp"
 
 namespace hydrajob::tokenizer {

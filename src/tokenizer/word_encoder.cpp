@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/printable.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace hydrajob::tokenizer {
 namespace {

@@ -21,10 +21,11 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/json_text.hpp"
+#include "base/printable.hpp"
 #include "weights/convert.hpp"
 #include "weights/hugging_face_config.hpp"
 #include "weights/hugging_face_text.hpp"
-#include "weights/json_text.hpp"
 #include "weights/safetensors.hpp"
 #include "weights/transpose.hpp"
 #include "weights/weight_source.hpp"
@@ -55,7 +56,7 @@ float from_half(std::uint16_t half) {
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < std::min(names.size(), most_named); ++i) {
-    text += fmt::format("{}'{}'", i > 0 ? ", " : "", weights::printable(names[i]));
+    text += fmt::format("{}'{}'", i > 0 ? ", " : "", printable(names[i]));
   }
   if (names.size() > most_named) text += fmt::format(" and {} more", names.size() - most_named);
   return text;
@@ -70,7 +71,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 using WeightMap = std::map<std::string, std::string>;  // which file has which tensor
 
 WeightMap read_index(const fs::path& index) {
-  const nlohmann::json document = weights::parse_json_object(read_file(index), index.string());
+  const nlohmann::json document = parse_json_object(read_file(index), index.string());
   const auto map = document.find("weight_map");
   if (map == document.end() || !map->is_object()) {
     throw UsageError(index.string() + ": no object 'weight_map'");
@@ -79,7 +80,7 @@ WeightMap read_index(const fs::path& index) {
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos) {
       throw UsageError(fmt::format("{}: weight_map.{}: {}: expected a file of this folder", index.string(),
-                                   weights::printable(tensor), weights::printable(file.dump())));
+                                   printable(tensor), printable(file.dump())));
     }
     files.emplace(tensor, file.get<std::string>());
   }
@@ -203,7 +204,7 @@ class HuggingFaceWeights final : public WeightSource {
       const auto found = places_.find(tensor);
       if (found == places_.end() || found->second.file->path() != (folder / file).string()) {
         throw UsageError(fmt::format("{}: tensor '{}' is not in {}, where {} says", folder_,
-                                     weights::printable(tensor), file, index_name));
+                                     printable(tensor), file, index_name));
       }
     }
   }
@@ -213,7 +214,7 @@ class HuggingFaceWeights final : public WeightSource {
     for (const auto& [name, tensor] : files_.back()->tensors()) {
       const auto [other, added] = places_.emplace(name, Place{files_.back().get(), &tensor});
       if (!added) {
-        throw UsageError(fmt::format("{}: tensor '{}' is in {} too", path.string(), weights::printable(name),
+        throw UsageError(fmt::format("{}: tensor '{}' is in {} too", path.string(), printable(name),
                                      other->second.file->path()));
       }
     }

@@ -9,8 +9,8 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/json_text.hpp"
 #include "weights/json_fields.hpp"
-#include "weights/json_text.hpp"
 
 namespace hydrajob::weights {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/json_text.hpp"
 #include "tokenizer/tokenizer.hpp"
 #include "weights/json_fields.hpp"
-#include "weights/json_text.hpp"
 
 namespace hydrajob::weights {
 namespace {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "weights/json_text.hpp"
+#include "base/printable.hpp"
 
 namespace hydrajob::weights {
 namespace {

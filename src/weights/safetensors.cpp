@@ -13,7 +13,8 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "weights/json_text.hpp"
+#include "base/json_text.hpp"
+#include "base/printable.hpp"
 
 namespace hydrajob::weights {
 namespace {

@@ -20,7 +20,7 @@ HEADERS_OF = {
 ALLOWED_IN = {
     "YAML": {"config"}, "HDF5": {"store", "weights"}, "MPI": {"comm"}, "oneDNN": {"kernels"},
     "OpenMP": {"kernels", "weights", "comm"}, "CUDA": {"device", "kernels"}, "NCCL": {"comm"}, "spdlog": {"base"},
-    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"store", "weights", "sched", "tokenizer"},
+    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"base", "store", "weights", "sched", "tokenizer"},
     "sentencepiece": {"tokenizer"}, "PCRE2": {"tokenizer"}, "utf8proc": {"tokenizer"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)

@@ -60,7 +60,8 @@ class Text(ImportTest):
                               text=True, timeout=60, check=False)
 
     def test_a_model_tokenizes(self):
-        self.put("tokenizer.json", {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})
+        self.put("tokenizer.json", {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "?": 3}, "unk_token": "?",
+                                              "merges": ["a b"]}, "decoder": {"type": "Fuse"}})
         self.file().close()
         self.assertEqual(self.tokenize(self.model, "abba\n").stdout, "2 1 0\n")
         self.assertEqual(self.run_import("--split", "2", output="out/parts"), 0, self.output)

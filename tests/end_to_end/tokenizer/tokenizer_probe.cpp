@@ -13,8 +13,8 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/tokenizer.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace {
 
@@ -43,7 +43,7 @@ std::string decode_by_token(const Tokenizer& tokenizer, const std::vector<TokenI
   DecodeStream stream = tokenizer.stream();
   std::string text;
   const auto add = [&](const std::string& part) {
-    if (!tokenizer::is_utf8(part)) throw UsageError("half a character: " + part);
+    if (!is_utf8(part)) throw UsageError("half a character: " + part);
     text += part;
   };
   for (const TokenId id : ids) add(stream.next(id));

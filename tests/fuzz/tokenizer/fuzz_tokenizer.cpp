@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/tokenizer.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace {
 
@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (end != std::string_view::npos) use(*tokenizer, bytes.substr(end + 1));
   } catch (const UsageError& e) {
     const std::string_view message = e.what();
-    if (message.find('\n') != std::string_view::npos || !tokenizer::is_utf8(message)) std::abort();
+    if (message.find('\n') != std::string_view::npos || !is_utf8(message)) std::abort();
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// JSON from outside, read strictly: each value is checked as it is read, and a message names its place.
+// JSON from outside: each value is checked as it is read, and a message names its place.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,6 @@
 #include <nlohmann/json.hpp>
 
 namespace hydrajob::tokenizer {
-
-// Throws UsageError that begins with `origin` where the text is no JSON object, a key stands twice in one, or
-// it is nested absurdly deep.
-nlohmann::json parse_json(std::string_view text, const std::string& origin);
 
 // A value and its place. The value outlives this.
 class JsonNode {

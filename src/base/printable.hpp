@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace hydrajob::tokenizer {
+namespace hydrajob {
 
 // In one line, not longer than a line or two, and UTF-8.
 std::string printable(std::string text);
 
-}  // namespace hydrajob::tokenizer
+}  // namespace hydrajob

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace hydrajob::tokenizer {
+namespace hydrajob {
 
 inline constexpr const char* replacement_character = "\xef\xbf\xbd";  // U+FFFD
 
@@ -22,4 +22,4 @@ bool is_utf8(std::string_view text);
 // Each part of a character, as long as it can be, becomes one U+FFFD: what Python's errors="replace" does.
 std::string replace_damage(std::string_view text);
 
-}  // namespace hydrajob::tokenizer
+}  // namespace hydrajob

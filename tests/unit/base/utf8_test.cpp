@@ -1,8 +1,8 @@
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 #include <gtest/gtest.h>
 
-namespace hydrajob::tokenizer {
+namespace hydrajob {
 namespace {
 
 TEST(Utf8, KnowsCharactersOfEveryLength) {
@@ -46,4 +46,4 @@ TEST(Utf8, TellsWhatMayGoOnFromWhatIsLost) {
 }
 
 }  // namespace
-}  // namespace hydrajob::tokenizer
+}  // namespace hydrajob

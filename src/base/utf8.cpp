@@ -1,6 +1,6 @@
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
-namespace hydrajob::tokenizer {
+namespace hydrajob {
 namespace {
 
 struct SecondByte {
@@ -70,4 +70,4 @@ std::string replace_damage(std::string_view text) {
   return replaced;
 }
 
-}  // namespace hydrajob::tokenizer
+}  // namespace hydrajob

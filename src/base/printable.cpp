@@ -1,8 +1,8 @@
-#include "tokenizer/printable.hpp"
+#include "base/printable.hpp"
 
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
-namespace hydrajob::tokenizer {
+namespace hydrajob {
 
 std::string printable(std::string text) {
   constexpr std::size_t longest = 200;
@@ -14,4 +14,4 @@ std::string printable(std::string text) {
   return replace_damage(text) + (cut ? "…" : "");
 }
 
-}  // namespace hydrajob::tokenizer
+}  // namespace hydrajob
