@@ -47,24 +47,19 @@ CudaCommunicator::CudaCommunicator(std::shared_ptr<Communicator> host, Device& d
   std::string error;
   try {
     connect();
+    watcher_ = std::thread([this] { watch(); });
   } catch (const std::exception& e) {
     error = fmt::format("rank {} of the group: {}", host_->rank(), e.what());
   }
   const std::string first = agree_on_error(*host_, error);
-  if (!first.empty()) {
-    if (nccl_ != nullptr) ncclCommAbort(nccl_);
-    throw RunError(first);
-  }
-  watcher_ = std::thread([this] { watch(); });
+  if (first.empty()) return;
+  stop_watching();
+  if (nccl_ != nullptr) ncclCommAbort(nccl_);
+  throw RunError(first);
 }
 
 CudaCommunicator::~CudaCommunicator() {
-  {
-    const std::lock_guard lock(mutex_);
-    ends_ = true;
-  }
-  done_.notify_all();
-  watcher_.join();
+  stop_watching();
   if (std::uncaught_exceptions() > 0) {  // the peers may never come, and may still use what is shared
     shared_.release();
     ncclCommAbort(nccl_);
@@ -155,6 +150,15 @@ void CudaCommunicator::connect() {
   if (!first.empty()) throw RunError(first);
   host_->broadcast(&id, sizeof id, 0);
   check_nccl(ncclCommInitRank(&nccl_, host_->size(), id, host_->rank()), "ncclCommInitRank", nullptr);
+}
+
+void CudaCommunicator::stop_watching() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  done_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
 }
 
 void CudaCommunicator::watch() {

@@ -55,6 +55,7 @@ class CudaCommunicator final : public Communicator {
  private:
   void connect();
   void watch();
+  void stop_watching();
   void share(std::size_t bytes);
   void unshare();
 
