@@ -403,6 +403,14 @@ int cuda_device_count() {
   return 0;
 }
 
+std::string why_no_cuda_device() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (status != cudaSuccess) return cudaGetErrorString(status);
+  return count > 0 ? "" : "no GPU is visible";
+}
+
 void place_near_cuda_device(const DeviceRequest& request) {
   const int index = choose_gpu(request);
   const std::vector<int> near = cpus_near(bus_id_of(index)), allowed = cpus_allowed();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "device/device.hpp"
 
@@ -9,6 +10,9 @@ namespace hydrajob {
 
 // How many GPUs this process sees; 0 without a driver.
 int cuda_device_count();
+
+// See why_no_gpu().
+std::string why_no_cuda_device();
 
 // Rank `local_rank` of a node takes GPU number `local_rank` of those that it sees, or the only one that it
 // sees: a launcher may show each rank its own. Throws UsageError when there is none, or fewer than the node's

@@ -146,6 +146,9 @@ struct DeviceRequest {
 // How many GPUs this process sees; 0 without a driver, or in a build without a GPU backend.
 int visible_gpus();
 
+// Why there is none: of this build, or of the driver; empty where there is one.
+std::string why_no_gpu();
+
 // The one place that knows which backends were compiled in. Throws UsageError for one that was not.
 std::unique_ptr<Device> make_device(const DeviceRequest& request);
 

@@ -16,6 +16,14 @@ int visible_gpus() {
 #endif
 }
 
+std::string why_no_gpu() {
+#if HJ_CUDA
+  return why_no_cuda_device();
+#else
+  return "this build has no CUDA backend (preset cuda)";
+#endif
+}
+
 std::unique_ptr<Device> make_device(const DeviceRequest& request) {
   if (request.kind == DeviceKind::cpu) return make_cpu_device(request);
 #if HJ_CUDA

@@ -19,7 +19,8 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
   place.add(positional, 1);
   po::variables_map values;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(place).run(), values);
+    po::store(po::command_line_parser(arguments).options(all).positional(place).style(argument_style).run(),
+              values);
   } catch (const po::error& e) {
     throw UsageError(fmt::format("{0}: {1}; hydrajob {0} --help lists the options", command, e.what()));
   }

@@ -9,6 +9,10 @@
 
 namespace hydrajob {
 
+// Options are written out: one that is guessed from its beginning may be another tomorrow.
+inline constexpr int argument_style = boost::program_options::command_line_style::default_style &
+                                      ~boost::program_options::command_line_style::allow_guessing;
+
 // `positional`: the option that the name becomes. Throws UsageError that begins with the command.
 boost::program_options::variables_map parse_arguments(
     const std::string& command, const std::vector<std::string>& arguments,

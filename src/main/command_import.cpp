@@ -29,7 +29,7 @@ po::options_description described() {
   po::options_description options("hydrajob import DIR -o MODEL.h5 [options]", 100, 60);
   auto add = options.add_options();
   add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
-      "the model file; replaced if it is there. With --split a new folder");
+      "the model file; a model that is there is replaced. With --split a new folder");
   add("split", po::value<int>()->value_name("N"),
       "one file for each of N ranks, which only runs of tensor_parallel N read");
   add("dtype", po::value<std::string>(), "bf16 or f32; otherwise the one that holds the values exactly");

@@ -15,6 +15,7 @@
 #include "base/nearest.hpp"
 #include "base/units.hpp"
 #include "config/experiment.hpp"
+#include "main/command_arguments.hpp"
 #include "store/export.hpp"
 #include "store/merge.hpp"
 #include "store/store_file.hpp"
@@ -67,7 +68,9 @@ Command parse(const std::string& name, const Strings& arguments) {
   Command command;
   command.name = name;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), command.values);
+    po::store(
+        po::command_line_parser(arguments).options(all).positional(positional).style(argument_style).run(),
+        command.values);
   } catch (const po::error& e) {
     throw UsageError(fmt::format("store {}: {}; hydrajob store --help tells how", name, e.what()));
   }
@@ -193,6 +196,17 @@ void export_to(std::ostream& out, const Command& command, const std::vector<RunR
   samples ? export_samples_csv(out, records) : export_runs_csv(out, records);
 }
 
+// An export before this one is replaced; a store or a model, which a slip of the pen names, is not.
+void expect_no_hdf5(const std::string& output) {
+  constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+  std::string begin(signature.size(), '\0');
+  std::ifstream(output, std::ios::binary).read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  if (begin == signature) {
+    throw UsageError("store export: -o " + output +
+                     ": is an HDF5 file: expected a new name, or a text to replace");
+  }
+}
+
 ExitCode export_store(const Command& command) {
   command.expect_words(1, 1);
   const std::string format = *command.value("format");
@@ -205,6 +219,7 @@ ExitCode export_store(const Command& command) {
     export_to(std::cout, command, records);
     return ExitCode::ok;
   }
+  expect_no_hdf5(*output);
   std::ofstream file(*output, std::ios::trunc);
   export_to(file, command, records);
   file.close();

@@ -45,7 +45,8 @@ po::variables_map parse(const Strings& arguments, const po::options_description&
   place.add("files", -1);
   po::variables_map values;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(place).run(), values);
+    po::store(po::command_line_parser(arguments).options(all).positional(place).style(argument_style).run(),
+              values);
   } catch (const po::error& e) {
     throw UsageError(fmt::format("tokenize: {}; hydrajob tokenize --help lists the options", e.what()));
   }
@@ -142,7 +143,10 @@ std::ifstream open(const std::string& name) {
 bool is_model(const std::string& name) {
   constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
   std::error_code ignored;
-  if (std::filesystem::is_directory(name, ignored)) return true;
+  if (std::filesystem::is_directory(name, ignored)) {
+    if (std::filesystem::exists(std::filesystem::path(name) / "rank0.h5", ignored)) return true;
+    throw UsageError(name + ": is a folder, expected a file: its tokenizer.json or tokenizer.model");
+  }
   std::string begin(hdf5_signature.size(), '\0');
   open(name).read(begin.data(), static_cast<std::streamsize>(begin.size()));
   return begin == hdf5_signature;
@@ -151,7 +155,7 @@ bool is_model(const std::string& name) {
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
   if (is_model(name)) {
     const auto file = read_model_text(name).tokenizer;
-    if (!file) throw UsageError(name + ": has no tokenizer: the folder that it was imported from had none");
+    if (!file) throw UsageError(name + ": has no tokenizer");
     return make_tokenizer(file->kind, file->bytes, name + "/tokenizer");
   }
   const std::string bytes = read_file(name);

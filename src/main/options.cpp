@@ -15,6 +15,7 @@
 #include "base/nearest.hpp"
 #include "comm/threads.hpp"
 #include "config/condition.hpp"
+#include "main/command_arguments.hpp"
 
 namespace hydrajob {
 namespace {
@@ -126,11 +127,11 @@ Given parse(const Strings& arguments) {
   po::positional_options_description positional;
   positional.add("config", -1);
   // No guessing of abbreviations: a later option would change what they mean.
-  constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
   Given given;
   try {
-    po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(),
-              given.values);
+    po::store(
+        po::command_line_parser(arguments).options(all).positional(positional).style(argument_style).run(),
+        given.values);
   } catch (const po::unknown_option& e) {
     refuse_unknown(e.get_option_name(), option_names(visible));
   } catch (const po::invalid_option_value& e) {

@@ -27,6 +27,10 @@ Machine::Machine(Communicator& world, const Experiment& experiment, const Machin
   ranks_per_node_ = static_cast<int>(world.all_reduce_max(node->size()));
   devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
   const auto named = devices_of(experiment, devices_.front());
+  if (named.count("cuda") > 0 && devices_.front() != "cuda" && world.rank() == 0) {
+    const std::string why = why_no_gpu();
+    log::warning("device cuda: " + (why.empty() ? "another rank has no GPU" : why));
+  }
   DeviceRequest device;
   device.local_rank = node->rank();
   device.local_size = node->size();

@@ -206,8 +206,9 @@ class RunExecution {
 
   // Its peers are waited for where nothing can be agreed on any more. The run counts as crashed.
   void end_on_a_hang(const std::string& phase) {
-    log::error(fmt::format("rank {}: run {}: nothing has happened for {} while {}: this job cannot go on",
-                           world_.rank(), run_.spec.id.substr(0, 8), format_seconds(hang_limit_s()), phase));
+    log::error(fmt::format(
+        "rank {}: run {}: nothing has happened for {} (--hang-limit) while {}: this job cannot go on",
+        world_.rank(), run_.spec.id.substr(0, 8), format_seconds(hang_limit_s()), phase));
     say_last_words();
     world_.abort(static_cast<int>(lost_job_code()));
   }

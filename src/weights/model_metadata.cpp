@@ -230,4 +230,12 @@ ModelMetadata read_model_metadata(const std::string& path) {
   return Reader(path).read();
 }
 
+bool is_model_file(const std::string& path) {
+  hdf5::silence_hdf5();
+  const Handle file = open_hdf5(path, true);
+  if (!file.valid() || H5Aexists(file, "format") <= 0) return false;
+  const Handle attribute(H5Aopen(file, "format", H5P_DEFAULT), H5Aclose);
+  return attribute.valid() && is_fixed_text(attribute) && read_fixed_text(attribute) == format_name;
+}
+
 }  // namespace hydrajob::weights

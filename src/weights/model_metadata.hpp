@@ -32,4 +32,7 @@ struct ModelMetadata {
 // damaged or does not fit its architecture. Not for several threads at once: HDF5 is not.
 ModelMetadata read_model_metadata(const std::string& path);
 
+// Whether a file says that it is a model, damaged or not: one that may be replaced.
+bool is_model_file(const std::string& path);
+
 }  // namespace hydrajob::weights

@@ -21,6 +21,7 @@
 #include "base/units.hpp"
 #include "store/sealed_file.hpp"
 #include "weights/model_format.hpp"
+#include "weights/model_metadata.hpp"
 #include "weights/model_output.hpp"
 #include "weights/tensor_copy.hpp"
 #include "weights/write_journal.hpp"
@@ -108,6 +109,12 @@ class ModelWriter {
   void expect_file() const {
     if (const std::string kind = other_than_file(path_); !kind.empty())
       throw UsageError(fmt::format("{}: is {}, expected a file", path_.string(), kind));
+    std::error_code none;
+    if (fs::exists(path_, none) && !weights::is_model_file(path_.string())) {
+      throw UsageError(path_.string() +
+                       ": is there already and is no model file: expected a new name, or a model to "
+                       "replace");
+    }
   }
 
   // A file is replaced; a folder cannot be, at one blow.

@@ -67,6 +67,17 @@ class Text(ImportTest):
         self.assertEqual(self.run_import("--split", "2", output="out/parts"), 0, self.output)
         self.assertEqual(self.tokenize("out/parts", "abba\n").stdout, "2 1 0\n")
 
+    def test_what_is_no_model_is_not_replaced(self):
+        before = (self.folder / "tiny" / "model.safetensors").read_bytes()
+        self.assertEqual(self.run_import(output="tiny/model.safetensors"), 2, self.output)
+        self.assertIn("tiny/model.safetensors: is there already and is no model file", self.output)
+        self.assertEqual((self.folder / "tiny" / "model.safetensors").read_bytes(), before)
+        with h5py.File(self.folder / "store.h5", "w") as store:
+            store.attrs["format"] = "hydrajob-store"
+        self.assertEqual(self.run_import(output="store.h5"), 2, self.output)
+        self.assertEqual(self.run_import(), 0, self.output)
+        self.assertEqual(self.run_import(), 0, "a model is replaced: " + self.output)
+
     def test_without_a_tokenizer(self):
         with self.file() as file:
             self.assertNotIn("tokenizer", file)

@@ -96,6 +96,12 @@ TEST_F(StoreCommand, export_writes_csv_or_jsonl_to_a_file_or_to_the_output) {
   expect_error<StoreError>({"export", path_.string(), "-o", "/no/such/folder/x"}, "/no/such/folder/x");
 }
 
+TEST_F(StoreCommand, export_writes_over_no_store) {
+  expect_error<UsageError>({"export", path_.string(), "-o", path_.string()}, "is an HDF5 file");
+  EXPECT_EQ(run({"verify", path_.string()}), ExitCode::ok);
+  expect_error<UsageError>({"export", path_.string(), "--sample"}, "--sample");  // not guessed
+}
+
 TEST_F(StoreCommand, verify_says_what_is_wrong_with_code_3) {
   EXPECT_EQ(run({"verify", path_.string()}), ExitCode::ok);
   EXPECT_NE(out_.find("whole, 3 runs"), std::string::npos) << out_;

@@ -70,6 +70,9 @@ TEST_F(Tokenize, SaysWhatIsWrong) {
   EXPECT_EQ(refusal({path("none")}), path("none") + ": cannot be read: No such file or directory");
   EXPECT_EQ(refusal({write("other", "MZ")}),
             path("other") + ": neither a tokenizer.json nor a sentencepiece tokenizer.model");
+  EXPECT_EQ(refusal({path("")}),
+            path("") + ": is a folder, expected a file: its tokenizer.json or tokenizer.model");
+  EXPECT_NE(refusal({model, "--no-spec"}).find("--no-spec"), std::string::npos) << "not guessed";
   EXPECT_EQ(refusal({model, path("")}), path("") + ": is a folder, expected a file");
 }
 

@@ -29,6 +29,7 @@ class Foreign : public ::testing::Test {
 
   // A proper model file, then changed.
   std::string message_after(const std::function<void(hid_t file)>& change) const {
+    std::filesystem::remove(path_);  // what is no model is not replaced
     write_model_file(path_, *make_random_weights(test::grouped_model(), 1, 1), DType::bf16);
     {
       const Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
