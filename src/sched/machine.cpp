@@ -37,7 +37,7 @@ Machine::Machine(Communicator& world, const Experiment& experiment, const Machin
   device.share_gpus = request.share_gpus;
   // Runs on the CPU have all of the rank's cores. Before threads are counted: bound ranks share fewer of
   // them.
-  if (named == std::set<std::string>{"cuda"}) {
+  if (devices_.front() == "cuda" && named == std::set<std::string>{"cuda"}) {
     device.kind = DeviceKind::cuda;
     agreed(world, [&] { place_near_device(device); });
   }
