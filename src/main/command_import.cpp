@@ -18,6 +18,7 @@
 #include "main/command_arguments.hpp"
 #include "main/transfer_progress.hpp"
 #include "sched/progress.hpp"
+#include "tokenizer/tokenizer.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -87,10 +88,25 @@ double write_with_progress(const std::filesystem::path& output, const Checkpoint
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// It is kept as it is, whatever this program can make of it.
+void check_tokenizer(const TokenizerFile& file, std::int64_t vocab, const std::filesystem::path& folder) {
+  try {
+    const auto tokenizer = make_tokenizer(file.kind, file.bytes, folder.string() + ": tokenizer");
+    if (tokenizer->vocabulary_size() <= vocab) return;
+    log::warning(fmt::format("{}: the tokenizer has ids up to {}, the model's vocabulary ends at {}",
+                             folder.string(), tokenizer->vocabulary_size() - 1, vocab - 1));
+  } catch (const UsageError& e) {
+    log::warning(fmt::format("{}; the model file will take and give token ids only", e.what()));
+  }
+}
+
 // Of the tokenizer, for the last line. A model without one is of use, but not to those who have text.
 std::string say_tokenizer(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
   const auto tokenizer = checkpoint.source->text().tokenizer;
-  if (tokenizer) return "tokenizer " + tokenizer->kind;
+  if (tokenizer) {
+    check_tokenizer(*tokenizer, checkpoint.source->architecture().vocab, folder);
+    return "tokenizer " + tokenizer->kind;
+  }
   log::info(fmt::format(
       "{}: neither tokenizer.model nor tokenizer.json: the model file will take and give token ids only",
       folder.string()));

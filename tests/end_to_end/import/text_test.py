@@ -67,6 +67,17 @@ class Text(ImportTest):
         self.assertEqual(self.run_import("--split", "2", output="out/parts"), 0, self.output)
         self.assertEqual(self.tokenize("out/parts", "abba\n").stdout, "2 1 0\n")
 
+    def test_a_tokenizer_that_is_of_no_use_is_told(self):
+        document = {"model": {"type": "WordPiece", "vocab": {"a": 0}}}
+        self.put("tokenizer.json", document)
+        self.assertEqual(self.run_import(), 0, self.output)
+        self.assertRegex(self.output, "warning: tiny: tokenizer: .*WordPiece.*token ids only")
+        vocabulary = {chr(ord("a") + i): i for i in range(CONFIG["vocab_size"])} | {"?": CONFIG["vocab_size"]}
+        self.put("tokenizer.json", {"model": {"type": "BPE", "vocab": vocabulary, "unk_token": "?", "merges": []},
+                                    "decoder": {"type": "Fuse"}})
+        self.assertEqual(self.run_import(), 0, self.output)
+        self.assertIn("ids up to 70, the model's vocabulary ends at 69", self.output)
+
     def test_what_is_no_model_is_not_replaced(self):
         before = (self.folder / "tiny" / "model.safetensors").read_bytes()
         self.assertEqual(self.run_import(output="tiny/model.safetensors"), 2, self.output)
