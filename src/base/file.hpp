@@ -14,6 +14,10 @@ std::string read_file(const std::filesystem::path& path);
 // and to rename over a device would replace it.
 std::string other_than_file(const std::filesystem::path& path);
 
+// Whether a regular file begins as HDF5's do. Nothing is read of anything else: a pipe gives its bytes once,
+// and a terminal waits for a person.
+bool begins_as_hdf5(const std::filesystem::path& path);
+
 // Whether something stands there. Throws StoreError with the system's reason where that cannot be told.
 bool is_there(const std::filesystem::path& path);
 

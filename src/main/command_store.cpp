@@ -198,13 +198,9 @@ void export_to(std::ostream& out, const Command& command, const std::vector<RunR
 
 // An export before this one is replaced; a store or a model, which a slip of the pen names, is not.
 void expect_no_hdf5(const std::string& output) {
-  constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
-  std::string begin(signature.size(), '\0');
-  std::ifstream(output, std::ios::binary).read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  if (begin == signature) {
-    throw UsageError("store export: -o " + output +
-                     ": is an HDF5 file: expected a new name, or a text to replace");
-  }
+  if (!begins_as_hdf5(output)) return;
+  throw UsageError("store export: -o " + output +
+                   ": is an HDF5 file: expected a new name, or a text to replace");
 }
 
 ExitCode export_store(const Command& command) {

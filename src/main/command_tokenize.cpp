@@ -25,9 +25,7 @@ using Around = Tokenizer::Around;
 po::options_description described() {
   po::options_description options(
       "hydrajob tokenize TOKENIZER [FILE…] [options]\n"
-      "TOKENIZER: a model that was imported, a sentencepiece tokenizer.model, or a tokenizer.json. Without "
-      "FILE: "
-      "standard input",
+      "TOKENIZER: an imported model, a tokenizer.model or a tokenizer.json. Without FILE: standard input",
       100, 60);
   auto add = options.add_options();
   add("ids", po::bool_switch(), "print the ids of each line, without the tokens that they stand for");
@@ -141,15 +139,10 @@ std::ifstream open(const std::string& name) {
 
 // A folder is a model that was split.
 bool is_model(const std::string& name) {
-  constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
   std::error_code ignored;
-  if (std::filesystem::is_directory(name, ignored)) {
-    if (std::filesystem::exists(std::filesystem::path(name) / "rank0.h5", ignored)) return true;
-    throw UsageError(name + ": is a folder, expected a file: its tokenizer.json or tokenizer.model");
-  }
-  std::string begin(hdf5_signature.size(), '\0');
-  open(name).read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  return begin == hdf5_signature;
+  if (!std::filesystem::is_directory(name, ignored)) return begins_as_hdf5(name);
+  if (std::filesystem::exists(std::filesystem::path(name) / "rank0.h5", ignored)) return true;
+  throw UsageError(name + ": is a folder, expected a file: its tokenizer.json or tokenizer.model");
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {

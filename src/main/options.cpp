@@ -52,9 +52,7 @@ po::options_description described() {
   add("time-limit", po::value<double>()->value_name("S"),
       "seconds this job has: start no run that is predicted to take longer than is left");
   add("hang-limit", po::value<double>()->value_name("S"),
-      "seconds that loading or an iteration may take before a run is taken to hang and the job ends; 0: "
-      "never; "
-      "not given: 1800 on GPUs");
+      "seconds that loading or an iteration may take until the job ends; 0: never; else 1800, on GPUs");
   add("log-dir", po::value<std::string>()->value_name("DIR"),
       "every rank writes DIR/rank<N>.log: what it did, and when");
   add("verbose,v", po::bool_switch(), "say what rank 0 does too, and draw no progress bar");

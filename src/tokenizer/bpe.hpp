@@ -35,7 +35,7 @@ class Bpe {
   void apply(const Candidate& candidate);
 
   MergeTable merges_;
-  std::vector<Symbol> symbols_;        // kept between calls, as heap_ is, for their memory
+  std::vector<Symbol> symbols_;        // both kept between calls for their memory
   std::vector<Candidate> candidates_;  // a heap
 };
 

@@ -107,5 +107,18 @@ TEST(File, AReaderSeesTheOldOrTheNewFileWhenTheWriterIsKilled) {
   }
 }
 
+TEST(File, BeginsAsHdf5OnlyWhereItIsAFile) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file", pipe = folder.path() / "pipe";
+  EXPECT_FALSE(begins_as_hdf5(file));
+  std::ofstream(file, std::ios::binary) << "\x89HDF\r\n\x1a\nand more";
+  EXPECT_TRUE(begins_as_hdf5(file));
+  std::ofstream(file, std::ios::binary) << "\x89HDF";
+  EXPECT_FALSE(begins_as_hdf5(file));
+  EXPECT_FALSE(begins_as_hdf5(folder.path()));
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_FALSE(begins_as_hdf5(pipe)) << "it does not wait for the other end";
+}
+
 }  // namespace
 }  // namespace hydrajob
