@@ -78,7 +78,10 @@ Row row_of(const PlannedRun& run, std::size_t number, const Split& split) {
   row.push_back(format_bytes(run.cost.memory.total()));
   row.push_back(format_count(run.cost.iteration.flops));
   row.push_back(format_bytes(run.cost.iteration.bytes));
-  if (split.collectives) row.push_back(timed ? format_seconds(run.cost.collectives_s) : "-");
+  if (split.collectives) {
+    const bool together = timed && run.cost.collectives_s > 0;
+    row.push_back(together ? format_seconds(run.cost.collectives_s) : "-");
+  }
   row.push_back(timed ? format_seconds(run.cost.predicted_s) : "-");
   row.push_back(run.skip_reason.empty() ? "" : "skipped: " + run.skip_reason);
   return row;
@@ -142,12 +145,12 @@ void print_schedule(std::ostream& out, const Plan& plan, int ranks, const std::s
                                    [](const PlannedRun& run) { return run.cost.load_s > 0; });
   out << fmt::format("predicted in all: {}, {}, {}\n", format_seconds(makespan_s), on,
                      loading ? "loading included" : "loading left out");
-  if (ranks > 0) {
-    out << fmt::format("of the ranks' time: {} idle, {} in collectives; {:.3g} times as fast as one group\n",
-                       percent(schedule.idle_share()),
-                       percent((1 - schedule.idle_share()) * collectives_share(plan)),
-                       schedule.one_group_s() / makespan_s);
-  }
+  if (ranks == 0) return;
+  const double in_collectives = (1 - schedule.idle_share()) * collectives_share(plan);
+  out << fmt::format("of the ranks' time: {} idle{}; {:.1f} times as fast as one group\n",
+                     percent(schedule.idle_share()),
+                     in_collectives > 0 ? ", " + percent(in_collectives) + " in collectives" : "",
+                     schedule.one_group_s() / makespan_s);
 }
 
 void print_summary(std::ostream& out, const Experiment& experiment, const Plan& plan, int ranks,

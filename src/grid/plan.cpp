@@ -15,6 +15,7 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/units.hpp"
+#include "grid/collectives.hpp"
 
 namespace hydrajob {
 namespace {
@@ -190,9 +191,12 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) 
     if (idle > 0) {
       notes.push_back(fmt::format("tensor_parallel {}: {} of {} ranks idle", degree, idle, request.ranks));
     }
-    if (request.ranks_per_node > 0 && degree > request.ranks_per_node) {
-      notes.push_back(
-          fmt::format("tensor_parallel {}: a group spans nodes of {} ranks", degree, request.ranks_per_node));
+    const int per_node = request.ranks_per_node;
+    const bool one_node = request.ranks > 0 && request.ranks <= per_node;
+    if (!one_node && span_of(degree, per_node).nodes > 1) {
+      notes.push_back(fmt::format("tensor_parallel {}: {} of {} ranks", degree,
+                                  degree > per_node ? "a group spans nodes" : "some groups span nodes",
+                                  per_node));
     }
   }
   return notes;

@@ -105,6 +105,14 @@ TEST(Notes, IdleRanksAndSpannedNodes) {
   EXPECT_EQ(plan_of(base + "prefix: 8\ntensor_parallel: [1, 4]\n", r).notes,
             (std::vector<std::string>{"tensor_parallel 4: 3 of 7 ranks idle",
                                       "tensor_parallel 4: a group spans nodes of 3 ranks"}));
+  r.ranks = 8;
+  r.ranks_per_node = 4;
+  EXPECT_EQ(plan_of("workload: attention\nn_heads: 6\nn_kv_heads: 6\nhead_dim: 8\nprefix: 8\n"
+                    "tensor_parallel: [2, 3]\n",
+                    r)
+                .notes,
+            (std::vector<std::string>{"tensor_parallel 3: 2 of 8 ranks idle",
+                                      "tensor_parallel 3: some groups span nodes of 4 ranks"}));
 }
 
 TEST(Identity, IsWhatShapesTheResult) {
@@ -177,7 +185,7 @@ TEST(DryRun, PrintsEveryRunAndTheSums) {
             "a: 4 runs, 2 skipped; store s.h5\n"
             "tensor_parallel 2: 2 runs on 1 group of 2 ranks, predicted 294.9 ms, the longest run 196.6 ms\n"
             "predicted in all: 294.9 ms, at the roofline, loading left out\n"
-            "of the ranks' time: 33.3 % idle, 0.0 % in collectives; 1 times as fast as one group\n"
+            "of the ranks' time: 33.3 % idle; 1.0 times as fast as one group\n"
             "note: tensor_parallel 2: 1 of 3 ranks idle\n");
 }
 
@@ -206,7 +214,7 @@ TEST(DryRun, PrintsCollectivesAndTheMachine) {
   EXPECT_NE(text.find("  228.0 ms   "), std::string::npos) << text;
   EXPECT_NE(text.find(", on m, loading left out\n"), std::string::npos) << text;
   const double share = 2.0 / 3 * plan.runs[0].cost.collectives_s / plan.runs[0].cost.predicted_s;
-  EXPECT_NE(text.find(fmt::format("33.3 % idle, {:.1f} % in collectives; 1 times", 100 * share)),
+  EXPECT_NE(text.find(fmt::format("33.3 % idle, {:.1f} % in collectives; 1.0 times", 100 * share)),
             std::string::npos)
       << text;
 }
