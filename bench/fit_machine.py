@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Fits what runs reach of a machine's ceilings: `efficiency` of a configs/machines file (docs/scale.md).
 
     bench/fit_machine.py STORE [STORE…]
