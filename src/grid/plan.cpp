@@ -180,6 +180,22 @@ std::vector<PlannedRun> in_order(std::vector<PlannedRun>&& runs) {
   return sorted;
 }
 
+// Of runs that are predicted by the bandwidth alone.
+void add_unknown_rates(std::vector<std::string>& notes, const Plan& plan, const PlanRequest& request) {
+  std::set<DType> unknown;
+  for (const PlannedRun& run : plan.runs) {
+    const Ceilings& ceilings = ceilings_for(run.spec, request);
+    if (run.skip_reason.empty() && ceilings.memory_bytes_per_s > 0 && ceilings.matmul_flops_per_s == 0)
+      unknown.insert(run.spec.dtype);
+  }
+  for (const DType dtype : unknown) {
+    notes.push_back(
+        fmt::format("dtype {0}: no rate of its products is known (matmul_flops_per_s: {{{0}: …}}): "
+                    "predicted by bandwidth alone",
+                    name_of(dtype)));
+  }
+}
+
 std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) {
   std::set<int, std::greater<>> degrees;
   for (const PlannedRun& run : plan.runs) {
@@ -199,6 +215,7 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) 
                                   per_node));
     }
   }
+  add_unknown_rates(notes, plan, request);
   return notes;
 }
 

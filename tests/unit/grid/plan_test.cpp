@@ -115,6 +115,16 @@ TEST(Notes, IdleRanksAndSpannedNodes) {
                                       "tensor_parallel 3: some groups span nodes of 4 ranks"}));
 }
 
+TEST(Notes, TellOfRatesThatAreNotKnown) {
+  PlanRequest r = request();
+  r.ceilings_of["cpu"][DType::f32] = {0, 1e11, 0, "test"};
+  EXPECT_TRUE(plan_of(base + "prefix: 8\n", r).notes.empty());
+  EXPECT_EQ(
+      plan_of(base + "prefix: 8\ndtype: [f32, bf16]\n", r).notes,
+      (std::vector<std::string>{"dtype f32: no rate of its products is known (matmul_flops_per_s: {f32: …}): "
+                                "predicted by bandwidth alone"}));
+}
+
 TEST(Identity, IsWhatShapesTheResult) {
   const std::string same = id_of(base + "prefix: 8\n");
   EXPECT_EQ(same.size(), 32u);
