@@ -1,104 +1,16 @@
 #include "config/architecture.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <functional>
-#include <limits>
-#include <optional>
 #include <string_view>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/file.hpp"
 #include "config/document.hpp"
+#include "config/fields.hpp"
 #include "config/variables.hpp"
 
 namespace hydrajob {
 namespace {
-
-template <class T>
-std::optional<T> parse_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return value;
-}
-
-// Reads the fields of one map; what is left over at the end is unknown.
-class Fields {
- public:
-  Fields(const Node& map, std::string_view what) : map_(map) {
-    if (!map.is_map()) fail_at(map.place, fmt::format("{}: {}: expected a map", what, describe(map)));
-  }
-
-  // Null where the key is absent.
-  const Node* take(const std::string& key) {
-    known_.push_back(key);
-    return map_.find(key);
-  }
-
-  std::string text(const std::string& key, const std::string& fallback) {
-    const Node* node = take(key);
-    if (node == nullptr) return fallback;
-    if (!node->is_scalar() || node->scalar.empty()) wrong(key, *node, "text");
-    return node->scalar;
-  }
-
-  // Without a fallback the key is required.
-  std::int64_t integer(const std::string& key, std::int64_t minimum,
-                       std::optional<std::int64_t> fallback = {}) {
-    const Node* node = take(key);
-    if (node == nullptr) return fallback ? *fallback : missing(key);
-    const auto value = parse_number<std::int64_t>(node->scalar);
-    constexpr std::int64_t maximum = std::numeric_limits<std::int32_t>::max();
-    if (!value || *value < minimum || *value > maximum)
-      wrong(key, *node, fmt::format("a whole number, {} or more", minimum));
-    return *value;
-  }
-
-  double positive(const std::string& key, std::optional<double> fallback = {}) {
-    const Node* node = take(key);
-    if (node == nullptr) return fallback ? *fallback : static_cast<double>(missing(key));
-    const auto value = parse_number<double>(node->scalar);
-    if (!value || !(*value > 0) || !std::isfinite(*value)) wrong(key, *node, "a number above 0");
-    return *value;
-  }
-
-  bool boolean(const std::string& key, bool fallback) {
-    const Node* node = take(key);
-    if (node == nullptr) return fallback;
-    if (node->scalar != "true" && node->scalar != "false") wrong(key, *node, "true or false");
-    return node->scalar == "true";
-  }
-
-  void finish() const {
-    for (const auto& entry : map_.entries) {
-      if (std::find(known_.begin(), known_.end(), entry.key) == known_.end()) {
-        fail_at(entry.place, unknown_name("key", entry.key, known_));
-      }
-    }
-  }
-
-  Place place_of(std::string_view key) const {
-    const Node* node = map_.find(key);
-    return node == nullptr ? map_.place : node->place;
-  }
-
-  [[noreturn]] static void wrong(const std::string& key, const Node& node, const std::string& expected) {
-    fail_at(node.place, fmt::format("{}: {}: expected {}", key, describe(node), expected));
-  }
-
- private:
-  [[noreturn]] std::int64_t missing(const std::string& key) const {
-    finish();  // a misspelt key says more than a missing one
-    fail_at(map_.place, fmt::format("'{}' is missing", key));
-  }
-
-  const Node& map_;
-  std::vector<std::string> known_;
-};
 
 RopeScaling read_rope_scaling(const Node& map) {
   Fields fields(map, "rope_scaling");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "grid/collectives.hpp"
 #include "grid/token_counts.hpp"
 
 namespace hydrajob {
@@ -53,17 +54,29 @@ RankShape shape_of(const RunSpec& spec) {
 }
 
 PhaseCost operator+(const PhaseCost& a, const PhaseCost& b) {
-  return {a.flops + b.flops, a.bytes + b.bytes, a.roofline_s + b.roofline_s};
+  return {a.flops + b.flops, a.bytes + b.bytes, a.roofline_s + b.roofline_s,
+          a.collectives_s + b.collectives_s, a.predicted_s + b.predicted_s};
 }
 
 PhaseCost operator*(double times, const PhaseCost& a) {
-  return {times * a.flops, times * a.bytes, times * a.roofline_s};
+  return {times * a.flops, times * a.bytes, times * a.roofline_s, times * a.collectives_s,
+          times * a.predicted_s};
 }
 
-PhaseCost part(double flops, double bytes, const Ceilings& ceilings) {
+// `reached`: of the matrix ceiling.
+PhaseCost part(double flops, double bytes, double reached, const Ceilings& ceilings) {
   const double compute_s = ceilings.matmul_flops_per_s > 0 ? flops / ceilings.matmul_flops_per_s : 0;
   const double memory_s = ceilings.memory_bytes_per_s > 0 ? bytes / ceilings.memory_bytes_per_s : 0;
-  return {flops, bytes, std::max(compute_s, memory_s)};
+  return {flops, bytes, std::max(compute_s, memory_s), 0,
+          std::max(compute_s / reached, memory_s / ceilings.efficiency.memory)};
+}
+
+PhaseCost collective(double seconds) {
+  return {0, 0, 0, seconds, seconds};
+}
+
+PhaseCost added_time(double seconds) {
+  return {0, 0, 0, 0, seconds};
 }
 
 // `auto` shares all segments as soon as it pays for one, as the engine does.
@@ -83,6 +96,7 @@ class CostModel {
       : spec_(spec),
         ceilings_(ceilings),
         shape_(shape_of(spec)),
+        span_(span_of(spec.tensor_parallel, ceilings.links.ranks_per_node)),
         shares_(shares(spec, shape_)),
         step_(step_pass(spec)) {
     if (spec.workload == WorkloadKind::generate) passes_ = prefill_passes(spec);
@@ -100,7 +114,11 @@ class CostModel {
       cost.iteration = cost.decode_step;
     }
     cost.memory = memory();
-    cost.predicted_s = (static_cast<double>(spec_.warmup) + spec_.iterations) * cost.iteration.roofline_s;
+    const double iterations = static_cast<double>(spec_.warmup) + spec_.iterations;
+    cost.predicted_s = iterations * cost.iteration.predicted_s;
+    cost.collectives_s = iterations * cost.iteration.collectives_s;
+    if (ceilings_.load_bytes_per_s > 0 && spec_.weights != "random")
+      cost.load_s = cost.memory.weights / ceilings_.load_bytes_per_s;
     return cost;
   }
 
@@ -115,9 +133,9 @@ class CostModel {
   PhaseCost prefill() const {
     const TokenCounts counts = count_prefill(spec_, reads());
     PhaseCost total = projections(counts) + head(static_cast<double>(first_logits_rows(spec_)));
-    total = total + sampling();
+    total = total + sampling() + sums(counts, false);
     if (spec_.mode == Mode::noattention) return total;
-    return total + attention(counts) + part(0, 2 * counts.copied * shape_.kv_bytes(), ceilings_);
+    return total + attention(counts) + products(0, 2 * counts.copied * shape_.kv_bytes());
   }
 
   // The mean over steps 1 … new_tokens - 1; step i sees suffix + i own tokens, its own included.
@@ -125,45 +143,80 @@ class CostModel {
     const double own = static_cast<double>(spec_.suffix) + static_cast<double>(spec_.new_tokens) / 2;
     const TokenCounts counts = count_step(spec_, reads(), own);
     PhaseCost total = projections(counts) + head(static_cast<double>(spec_.batch)) + sampling();
+    total = total + sums(counts, peers_read());
     if (spec_.mode != Mode::noattention) total = total + attention(counts);
     return total;
   }
 
+  PhaseCost products(double flops, double bytes) const {
+    return part(flops, bytes, ceilings_.efficiency.products, ceilings_);
+  }
+
   PhaseCost projections(const TokenCounts& counts) const {
     const double weights = shape_.n_layers * shape_.projection_weights();
-    return part(2 * counts.rows * weights, counts.passes * weights * shape_.element, ceilings_);
+    return products(2 * counts.rows * weights, counts.passes * weights * shape_.element) +
+           added_time(counts.passes * shape_.n_layers * ceilings_.efficiency.layer_s);
   }
 
   PhaseCost attention(const TokenCounts& counts) const {
     const double flops = 4 * counts.seen * shape_.n_layers * shape_.n_heads * shape_.head_dim;
-    return part(flops, (counts.read + counts.rows) * shape_.kv_bytes(), ceilings_);
+    return part(flops, (counts.read + counts.rows) * shape_.kv_bytes(), ceilings_.efficiency.attention,
+                ceilings_) +
+           added_time(counts.passes * shape_.n_layers * ceilings_.efficiency.attention_s);
   }
 
   PhaseCost head(double rows) const {
     const double weights = shape_.hidden * shape_.vocab;
-    return part(2 * rows * weights, weights * shape_.element + rows * shape_.vocab * sizeof(float),
-                ceilings_);
+    return products(2 * rows * weights, weights * shape_.element + rows * shape_.vocab * sizeof(float));
   }
 
   // One comparison a logit when greedy; scaling, two logarithms and a sum more for the Gumbel maximum. The
-  // nucleus reads the logits four times more: their maximum, and three passes of its radix select.
+  // nucleus reads the logits four times more: their maximum, and three passes of its radix select. Each rank
+  // has the best of its part of the vocabulary: 8 bytes, and of the nucleus sums over all ranks.
   PhaseCost sampling() const {
-    const double logits = static_cast<double>(spec_.batch) * shape_.vocab;
+    const auto batch = static_cast<double>(spec_.batch);
+    const double logits = batch * shape_.vocab;
     const double flops = spec_.temperature > 0 ? 5 : 1;
-    const double passes = spec_.temperature > 0 && spec_.top_p < 1 ? 5 : 1;
-    return part(flops * passes * logits, passes * logits * sizeof(float), ceilings_);
+    const bool nucleus = spec_.temperature > 0 && spec_.top_p < 1;
+    const double passes = nucleus ? 5 : 1;
+    double seconds = all_gather_s(ceilings_.links, span_, 8 * batch);
+    if (nucleus) {
+      constexpr double histogram_bytes = 2048 * 8;
+      seconds += all_reduce_s(ceilings_.links, span_, sizeof(float) * batch) +
+                 3 * all_reduce_s(ceilings_.links, span_, histogram_bytes * batch);
+    }
+    return products(flops * passes * logits, passes * logits * sizeof(float)) + collective(seconds);
+  }
+
+  // Of the embedding, f32, and of what each layer's two sublayers add, where they read it from their `peers`
+  // or else by a collective.
+  PhaseCost sums(const TokenCounts& counts, bool peers) const {
+    if (counts.passes == 0) return {};
+    const double elements = counts.rows / counts.passes * shape_.hidden;
+    const double embedding_s = all_reduce_s(ceilings_.links, span_, elements * sizeof(float));
+    const double bytes = elements * sum_element();
+    const double sublayer_s = peers ? read_peers_s(ceilings_.links.peer, span_.ranks_of_node, bytes)
+                                    : all_reduce_s(ceilings_.links, span_, bytes);
+    return collective(counts.passes * (embedding_s + 2 * shape_.n_layers * sublayer_s));
+  }
+
+  // As engine/peer_sums decides, of GPUs on one node that it can read between.
+  bool peers_read() const {
+    return ceilings_.links.peer.bytes_per_s > 0 && span_.nodes == 1 && peer_bytes() > 0;
   }
 
   // --- attention ---
 
   // Queries in, outputs out, and the cache between; noattention copies the one to the other.
   PhaseCost operation() const {
+    const Efficiency& e = ceilings_.efficiency;
     const double query_bytes =
         static_cast<double>(spec_.batch) * shape_.n_heads * shape_.head_dim * shape_.element;
-    if (spec_.mode == Mode::noattention) return part(0, 2 * query_bytes, ceilings_);
+    if (spec_.mode == Mode::noattention) return part(0, 2 * query_bytes, e.attention, ceilings_);
     const TokenCounts counts = count_step(spec_, reads(), static_cast<double>(spec_.suffix));
     const double flops = 4 * counts.seen * shape_.n_heads * shape_.head_dim;
-    return part(flops, counts.read * shape_.kv_bytes() + 2 * query_bytes, ceilings_);
+    return part(flops, counts.read * shape_.kv_bytes() + 2 * query_bytes, e.attention, ceilings_) +
+           added_time(e.attention_s);
   }
 
   // --- memory ---
@@ -220,8 +273,10 @@ class CostModel {
   // Two parts of a decode step's sums that GPUs read from each other, and what they count meetings with
   // (engine/peer_sums).
   double peer_bytes() const {
-    constexpr double most_read = 32 << 20, meetings = 512 * (8 + 1) * 4;
+    constexpr int most_peers = 8;
+    constexpr double most_read = 32 << 20, meetings = 512 * (most_peers + 1) * 4;
     if (spec_.device != "cuda" || spec_.tensor_parallel == 1 || spec_.new_tokens == 1) return 0;
+    if (spec_.tensor_parallel > most_peers) return 0;
     const double part = static_cast<double>(spec_.batch) * shape_.hidden * shape_.element;
     return part * (spec_.tensor_parallel - 1) > most_read ? 0 : 2 * part + meetings;
   }
@@ -318,6 +373,7 @@ class CostModel {
   const RunSpec& spec_;
   const Ceilings& ceilings_;
   RankShape shape_;
+  GroupSpan span_;
   bool shares_;
   std::vector<PassShape> passes_;  // of the prefill
   PassShape step_;

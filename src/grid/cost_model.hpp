@@ -1,16 +1,18 @@
-// What a run costs, from its shapes alone: FLOPs, bytes, memory, and the roofline time on a machine's
-// ceilings.
+// What a run costs, from its shapes alone: FLOPs, bytes, memory, the roofline time on a machine's ceilings,
+// and the time that is predicted from it.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "config/machine_description.hpp"
 #include "grid/run_spec.hpp"
 
 namespace hydrajob {
 
-// Measured on the machine (timing/ceilings.hpp). Of one rank, all ranks busy.
+// Measured on the machine (timing/ceilings.hpp), or described (config/machine_description.hpp). Of one rank,
+// all ranks busy.
 struct Ceilings {
   double matmul_flops_per_s = 0;  // one large product, of the run's dtype
   double memory_bytes_per_s = 0;  // copy, bytes read plus bytes written
@@ -25,17 +27,24 @@ struct Ceilings {
   double shortest_part = 0;
   double spare_results = 0;
   double kernels_bytes = 0;  // that the kernels hold, whatever runs
+  // Of a machine that was described; not measured on the one that is there.
+  double load_bytes_per_s = 0;  // weights out of a file; 0: loading is left out
+  Links links = {};
+  Efficiency efficiency = {};
 };
 
 // By device, then by the element type of a run's products.
 using CeilingsByDevice = std::map<std::string, std::map<DType, Ceilings>>;
 
 // Of one rank. A phase's time is at least max(flops / rate, bytes / bandwidth), added over its parts that
-// cannot overlap.
+// cannot overlap: the roofline. The prediction has what runs reach of rate and bandwidth in it, what a layer
+// adds, and the collectives, which overlap with nothing; it is the roofline where none of these is known.
 struct PhaseCost {
   double flops = 0;
   double bytes = 0;
   double roofline_s = 0;
+  double collectives_s = 0;  // what ranks of a group wait for each other's data
+  double predicted_s = 0;
 };
 
 struct MemoryCost {
@@ -53,15 +62,17 @@ struct RunCost {
   PhaseCost decode_step;  // the mean step (generate), or the one operation (attention)
   PhaseCost iteration;    // prefill and all decode steps
   MemoryCost memory;
-  double predicted_s =
-      0;  // the run whole: (warmup + iterations) iterations at the roofline, loading left out
+  double predicted_s = 0;    // the run whole: (warmup + iterations) iterations, loading left out
+  double collectives_s = 0;  // of predicted_s
+  double load_s = 0;         // before it, where its weights are not loaded yet
 };
 
 // Counted from the shapes: products (2 FLOPs a multiplication), the attention's two, the LM head, sampling.
 // Bytes are what memory has to move: weights once a pass, keys and values read and written, logits;
 // activations stay in caches. They are counted in the run's dtype: only memory counts weights as they are
-// held. All-reduces between ranks are left out. What ceilings do not know (0) does not bound the time. mode
-// vllm: as paged.
+// held. Collectives (grid/collectives.hpp) are those of the engine: a sum over ranks of each embedding and
+// two of each layer, and of each draw what every rank found best. What ceilings do not know (0) does not
+// bound the time. mode vllm: as paged.
 RunCost cost_of(const RunSpec& spec, const Ceilings& ceilings);
 
 // Read before each iteration of the attention workload where l2 is cold: twice the last-level caches, and not

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
-#include <map>
-#include <queue>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/units.hpp"
+#include "grid/schedule_simulation.hpp"
 
 namespace hydrajob {
 namespace {
@@ -26,6 +24,7 @@ const std::vector<std::string>& columns_first() {
 struct Split {
   std::vector<std::string> varying;  // parameters that differ between runs, or that only some have
   Parameters common;
+  bool collectives = false;  // some run takes time for them
 };
 
 Split split_parameters(const std::vector<PlannedRun>& runs) {
@@ -53,6 +52,8 @@ Split split_parameters(const std::vector<PlannedRun>& runs) {
     if (varying.erase(name) > 0) split.varying.push_back(name);
   }
   split.varying.insert(split.varying.end(), varying.begin(), varying.end());
+  split.collectives =
+      std::any_of(runs.begin(), runs.end(), [](const PlannedRun& run) { return run.cost.collectives_s > 0; });
   return split;
 }
 
@@ -61,7 +62,9 @@ using Row = std::vector<std::string>;
 Row header(const Split& split) {
   Row row{"run"};
   row.insert(row.end(), split.varying.begin(), split.varying.end());
-  row.insert(row.end(), {"memory", "FLOPs", "bytes", "predicted", ""});
+  row.insert(row.end(), {"memory", "FLOPs", "bytes"});
+  if (split.collectives) row.push_back("collectives");
+  row.insert(row.end(), {"predicted", ""});
   return row;
 }
 
@@ -75,6 +78,10 @@ Row row_of(const PlannedRun& run, std::size_t number, const Split& split) {
   row.push_back(format_bytes(run.cost.memory.total()));
   row.push_back(format_count(run.cost.iteration.flops));
   row.push_back(format_bytes(run.cost.iteration.bytes));
+  if (split.collectives) {
+    const bool together = timed && run.cost.collectives_s > 0;
+    row.push_back(together ? format_seconds(run.cost.collectives_s) : "-");
+  }
   row.push_back(timed ? format_seconds(run.cost.predicted_s) : "-");
   row.push_back(run.skip_reason.empty() ? "" : "skipped: " + run.skip_reason);
   return row;
@@ -99,66 +106,73 @@ void print_table(std::ostream& out, const Plan& plan, const Split& split) {
   for (const Row& row : rows) print_row(out, row, widths);
 }
 
-// Predicted times of the runs that can run, by degree, the largest first.
-using Degrees = std::map<int, std::vector<double>, std::greater<>>;
+std::string percent(double share) {
+  return fmt::format("{:.1f} %", 100 * share);
+}
 
-Degrees degrees_of(const Plan& plan) {
-  Degrees degrees;
+void print_stage(std::ostream& out, const SimulatedStage& stage) {
+  out << fmt::format("tensor_parallel {}: {} runs on {} group{} of {} rank{}", stage.degree, stage.runs,
+                     stage.groups, stage.groups == 1 ? "" : "s", stage.degree, stage.degree == 1 ? "" : "s");
+  if (stage.makespan_s > 0) {
+    out << fmt::format(", predicted {}, the longest run {}", format_seconds(stage.makespan_s),
+                       format_seconds(stage.longest_s));
+  }
+  out << '\n';
+}
+
+// Of all groups' time, what they wait in collectives.
+double collectives_share(const Plan& plan) {
+  double collectives_s = 0, predicted_s = 0;
   for (const PlannedRun& run : plan.runs) {
-    if (run.skip_reason.empty()) degrees[run.spec.tensor_parallel].push_back(run.cost.predicted_s);
+    if (!run.skip_reason.empty()) continue;
+    const double ranks = run.spec.tensor_parallel;
+    collectives_s += ranks * run.cost.collectives_s;
+    predicted_s += ranks * run.cost.predicted_s;
   }
-  return degrees;
+  return predicted_s > 0 ? collectives_s / predicted_s : 0;
 }
 
-void print_degrees(std::ostream& out, const Degrees& degrees, int ranks) {
-  double total_s = 0;
-  for (const auto& [degree, predicted_s] : degrees) {
-    const int groups = ranks > 0 ? ranks / degree : 1;
-    const double seconds = makespan(predicted_s, groups);
-    total_s += seconds;
-    const std::string who = fmt::format("{} group{} of {} rank{}", groups, groups == 1 ? "" : "s", degree,
-                                        degree == 1 ? "" : "s");
-    const std::string when = seconds > 0 ? ", predicted " + format_seconds(seconds) : "";
-    out << fmt::format("tensor_parallel {}: {} runs on {}{}\n", degree, predicted_s.size(), who, when);
-  }
-  if (total_s > 0) {
-    out << fmt::format("predicted in all: {}, at the roofline, loading left out\n", format_seconds(total_s));
-  } else if (!degrees.empty()) {
+void print_schedule(std::ostream& out, const Plan& plan, int ranks, const std::string& on) {
+  const SimulatedSchedule schedule = simulate_schedule(plan, ranks);
+  for (const SimulatedStage& stage : schedule.stages) print_stage(out, stage);
+  if (schedule.stages.empty()) return;
+  const double makespan_s = schedule.makespan_s();
+  if (makespan_s == 0) {
     out << "no prediction: this machine's ceilings are not known\n";
+    return;
   }
+  const bool loading = std::any_of(plan.runs.begin(), plan.runs.end(),
+                                   [](const PlannedRun& run) { return run.cost.load_s > 0; });
+  out << fmt::format("predicted in all: {}, {}, {}\n", format_seconds(makespan_s), on,
+                     loading ? "loading included" : "loading left out");
+  if (ranks == 0) return;
+  const double in_collectives = (1 - schedule.idle_share()) * collectives_share(plan);
+  out << fmt::format("of the ranks' time: {} idle{}; {:.1f} times as fast as one group\n",
+                     percent(schedule.idle_share()),
+                     in_collectives > 0 ? ", " + percent(in_collectives) + " in collectives" : "",
+                     schedule.one_group_s() / makespan_s);
 }
 
-void print_summary(std::ostream& out, const Experiment& experiment, const Plan& plan, int ranks) {
+void print_summary(std::ostream& out, const Experiment& experiment, const Plan& plan, int ranks,
+                   const std::string& on) {
   const auto is_skipped = [](const PlannedRun& run) { return !run.skip_reason.empty(); };
   const auto skipped = std::count_if(plan.runs.begin(), plan.runs.end(), is_skipped);
   out << fmt::format("{}: {} runs, {} skipped; store {}\n", experiment.name, plan.runs.size(), skipped,
                      experiment.store.string());
-  print_degrees(out, degrees_of(plan), ranks);
+  print_schedule(out, plan, ranks, on);
   for (const std::string& note : plan.notes) out << "note: " << note << '\n';
 }
 
 }  // namespace
 
-double makespan(const std::vector<double>& predicted_s, int groups) {
-  std::priority_queue<double, std::vector<double>, std::greater<>> free_at;
-  for (int i = 0; i < std::max(groups, 1); ++i) free_at.push(0);
-  double last = 0;
-  for (const double seconds : predicted_s) {
-    const double end = free_at.top() + seconds;
-    free_at.pop();
-    free_at.push(end);
-    last = std::max(last, end);
-  }
-  return last;
-}
-
-void print_dry_run(std::ostream& out, const Experiment& experiment, const Plan& plan, int ranks) {
+void print_dry_run(std::ostream& out, const Experiment& experiment, const Plan& plan, int ranks,
+                   const std::string& on) {
   if (plan.runs.empty()) return;
   const Split split = split_parameters(plan.runs);
   print_table(out, plan, split);
   if (!split.common.empty()) out << "\nthe same in all: " << to_string(split.common) << '\n';
   out << '\n';
-  print_summary(out, experiment, plan, ranks);
+  print_summary(out, experiment, plan, ranks, on);
 }
 
 }  // namespace hydrajob

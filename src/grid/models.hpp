@@ -31,8 +31,6 @@ class Models {
   const WeightsContent& of_weights(const std::string& path, const Place& place);
 
  private:
-  std::filesystem::path path_of(const std::string& model, const Place& place) const;
-
   std::filesystem::path folder_;
   ReadWeights read_weights_;
   std::map<std::string, Architecture, std::less<>> named_;

@@ -15,6 +15,7 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/units.hpp"
+#include "grid/collectives.hpp"
 
 namespace hydrajob {
 namespace {
@@ -179,6 +180,22 @@ std::vector<PlannedRun> in_order(std::vector<PlannedRun>&& runs) {
   return sorted;
 }
 
+// Of runs that are predicted by the bandwidth alone.
+void add_unknown_rates(std::vector<std::string>& notes, const Plan& plan, const PlanRequest& request) {
+  std::set<DType> unknown;
+  for (const PlannedRun& run : plan.runs) {
+    const Ceilings& ceilings = ceilings_for(run.spec, request);
+    if (run.skip_reason.empty() && ceilings.memory_bytes_per_s > 0 && ceilings.matmul_flops_per_s == 0)
+      unknown.insert(run.spec.dtype);
+  }
+  for (const DType dtype : unknown) {
+    notes.push_back(
+        fmt::format("dtype {0}: no rate of its products is known (matmul_flops_per_s: {{{0}: …}}): "
+                    "predicted by bandwidth alone",
+                    name_of(dtype)));
+  }
+}
+
 std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) {
   std::set<int, std::greater<>> degrees;
   for (const PlannedRun& run : plan.runs) {
@@ -190,11 +207,15 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) 
     if (idle > 0) {
       notes.push_back(fmt::format("tensor_parallel {}: {} of {} ranks idle", degree, idle, request.ranks));
     }
-    if (request.ranks_per_node > 0 && degree > request.ranks_per_node) {
-      notes.push_back(
-          fmt::format("tensor_parallel {}: a group spans nodes of {} ranks", degree, request.ranks_per_node));
+    const int per_node = request.ranks_per_node;
+    const bool one_node = request.ranks > 0 && request.ranks <= per_node;
+    if (!one_node && span_of(degree, per_node).nodes > 1) {
+      notes.push_back(fmt::format("tensor_parallel {}: {} of {} ranks", degree,
+                                  degree > per_node ? "a group spans nodes" : "some groups span nodes",
+                                  per_node));
     }
   }
+  add_unknown_rates(notes, plan, request);
   return notes;
 }
 

@@ -39,7 +39,8 @@ struct Plan {
   // The degrees from the largest; within one, runs that share weights together, those of most predicted time
   // first; within these, longest predicted first. Skipped runs are last.
   std::vector<PlannedRun> runs;
-  std::vector<std::string> notes;  // what a person should know: ranks that idle, groups that span nodes
+  // What a person should know: ranks that idle, groups that span nodes, rates that are not known.
+  std::vector<std::string> notes;
 
   int idle_ranks(int tensor_parallel, int ranks) const { return ranks % tensor_parallel; }
 };

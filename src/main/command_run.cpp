@@ -10,6 +10,8 @@
 #include "base/log.hpp"
 #include "comm/mpi_session.hpp"
 #include "config/experiment.hpp"
+#include "config/machine_description.hpp"
+#include "config/named_file.hpp"
 #include "grid/dry_run.hpp"
 #include "main/options.hpp"
 #include "sched/agree.hpp"
@@ -33,12 +35,31 @@ int largest_degree(const Plan& plan) {
   return degree;
 }
 
-// What would be done, by as many ranks as the option says, else as there are,
-// else as the widest run needs.
-void show_plan(const Experiment& experiment, const RunOptions& options, Communicator& world) {
+// As the option says, else as there are, else as the widest run needs.
+int ranks_to_plan_for(const Experiment& experiment, const RunOptions& options, const Communicator& world) {
   const Plan shape = make_plan(experiment, plan_request(options.sweep, options.ranks));
-  int ranks = options.ranks > 0 ? options.ranks : world.size();
-  if (options.ranks == 0 && !launched_by_mpi()) ranks = largest_degree(shape);
+  if (options.ranks > 0) return options.ranks;
+  return launched_by_mpi() ? world.size() : largest_degree(shape);
+}
+
+MachineDescription described_machine(const Experiment& experiment, const RunOptions& options) {
+  const Place place{options.machine_given_by};
+  return load_machine(
+      named_file("machine", options.machine, experiment.file.parent_path() / "machines", place));
+}
+
+// On a machine that need not be there: nothing is measured, no device asked.
+void show_plan_of_described(const Experiment& experiment, const RunOptions& options, int ranks) {
+  const MachineDescription machine = described_machine(experiment, options);
+  const Plan plan = make_plan(experiment, plan_request(options.sweep, ranks, machine));
+  if (options.list) return print_list(plan);
+  print_dry_run(std::cout, experiment, plan, ranks, "on " + machine.name);
+}
+
+// What would be done.
+void show_plan(const Experiment& experiment, const RunOptions& options, const Communicator& world) {
+  const int ranks = ranks_to_plan_for(experiment, options, world);
+  if (!options.machine.empty()) return show_plan_of_described(experiment, options, ranks);
   if (options.list) return print_list(make_plan(experiment, plan_request(options.sweep, ranks)));
   const auto self = make_self_communicator();
   const Machine machine(*self, experiment, {options.sweep.threads, ranks, options.sweep.share_gpus});

@@ -33,6 +33,9 @@ po::options_description described() {
       "print every run with its memory, FLOPs, bytes and predicted time, do none");
   add("list", po::bool_switch(), "print every run's id and parameters, do none");
   add("ranks", po::value<int>()->value_name("N"), "plan for N ranks (only with --dry-run or --list)");
+  add("machine", po::value<std::string>()->value_name("NAME"),
+      "plan for the machine that machines/NAME.yaml beside the configuration describes, or a path "
+      "(only with --dry-run or --list)");
   add("set", po::value<Strings>()->value_name("KEY=VALUE"), "lay a value over the configuration; repeatable");
   add("only", po::value<Strings>()->value_name("CONDITIONS"),
       "runs that match, as in mode=hydragen,batch>=64; repeatable: any of them");
@@ -217,6 +220,19 @@ int ranks_of(const Given& given, bool only_shown) {
   return ranks;
 }
 
+std::string machine_of(const Given& given, bool only_shown) {
+  const auto machine = value_or<std::string>(given.values, "machine", {});
+  if (given.values.count("machine") > 0 && machine.empty()) {
+    throw UsageError(given.name_of("machine") + ": empty, expected the name of a machine, or a path");
+  }
+  if (!machine.empty() && !only_shown) {
+    throw UsageError(fmt::format(
+        "{} {}: only with --dry-run or --list; runs are done on the machine that hydrajob is started on",
+        given.name_of("machine"), machine));
+  }
+  return machine;
+}
+
 std::string joined(const Strings& arguments) {
   std::string line = "hydrajob";
   for (const std::string& argument : arguments) line += " " + argument;
@@ -234,6 +250,8 @@ RunOptions parse_run_options(const Strings& arguments) {
   options.list = values["list"].as<bool>();
   options.dry_run = values["dry-run"].as<bool>();
   options.ranks = ranks_of(given, options.list || options.dry_run);
+  options.machine = machine_of(given, options.list || options.dry_run);
+  options.machine_given_by = given.name_of("machine");
   options.verbose = values["verbose"].as<bool>();
   if (values.count("log-dir") > 0) options.log_dir = values["log-dir"].as<std::string>();
   options.sweep.store = value_or<std::string>(values, "store", {});

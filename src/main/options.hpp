@@ -15,9 +15,11 @@ struct RunOptions {
   std::filesystem::path config;
   std::vector<Assignment> set;  // laid over the configuration
   SweepOptions sweep;
-  bool list = false;     // print the runs
-  bool dry_run = false;  // print the plan
-  int ranks = 0;         // to plan for; 0: as many as there are
+  bool list = false;             // print the runs
+  bool dry_run = false;          // print the plan
+  int ranks = 0;                 // to plan for; 0: as many as there are
+  std::string machine;           // to plan for, a name or a path; empty: the one that is there
+  std::string machine_given_by;  // what messages call that: "--machine", "HYDRAJOB_MACHINE"
   std::optional<std::filesystem::path> log_dir;
   bool verbose = false;
 };

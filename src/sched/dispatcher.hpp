@@ -8,10 +8,10 @@
 
 #include "base/exit_code.hpp"
 #include "comm/communicator.hpp"
+#include "grid/run_queue.hpp"
 #include "sched/ledger.hpp"
 #include "sched/peers.hpp"
 #include "sched/progress.hpp"
-#include "sched/run_queue.hpp"
 #include "sched/stop.hpp"
 
 namespace hydrajob {

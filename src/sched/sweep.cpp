@@ -13,6 +13,7 @@
 #include "base/process.hpp"
 #include "base/units.hpp"
 #include "comm/threads.hpp"
+#include "grid/described_machine.hpp"
 #include "sched/agree.hpp"
 #include "sched/backoff.hpp"
 #include "sched/dispatcher.hpp"
@@ -192,6 +193,14 @@ PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& 
   request.ranks_per_node = machine.ranks_per_node();
   request.ceilings_of = ceilings;
   request.devices = machine.devices();
+  return request;
+}
+
+PlanRequest plan_request(const SweepOptions& options, int ranks, const MachineDescription& machine) {
+  PlanRequest request = plan_request(options, ranks);
+  request.ranks_per_node = static_cast<int>(machine.links.ranks_per_node);
+  request.ceilings_of = ceilings_of(machine, ranks);
+  request.devices = {machine.device};
   return request;
 }
 

@@ -10,6 +10,7 @@
 #include "base/exit_code.hpp"
 #include "comm/communicator.hpp"
 #include "config/experiment.hpp"
+#include "config/machine_description.hpp"
 #include "grid/plan.hpp"
 #include "sched/group.hpp"
 #include "workload/workload.hpp"
@@ -32,10 +33,11 @@ struct SweepOptions {
 };
 
 // What the plan depends on beside the experiment: without the machine (nothing is too large then, nothing
-// predicted), and with it. `ranks` 0: not known.
+// predicted), with it, and with one that is only described. `ranks` 0: not known.
 PlanRequest plan_request(const SweepOptions& options, int ranks);
 PlanRequest plan_request(const SweepOptions& options, int ranks, const Machine& machine,
                          const CeilingsByDevice& ceilings);
+PlanRequest plan_request(const SweepOptions& options, int ranks, const MachineDescription& machine);
 
 // Does what is missing in the store. Every rank returns the same code: ok, runs_failed, store, interrupted.
 // Throws AgreedError on all ranks for what is wrong before the first run. Collective.

@@ -49,6 +49,40 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(self.output.count(message), 1, self.output)
 
 
+class DescribedMachine(CommandLine):
+    """A plan for a machine that is not there."""
+
+    CONFIG = str(Path(SOURCE) / "configs" / "e2e-7b.yaml")
+
+    def test_many_ranks_of_it_have_its_memory_and_its_schedule(self):
+        self.assertEqual(self.run_command(HYDRAJOB, self.CONFIG, "--dry-run", "--machine", "h200", "--ranks", "4096"), 0)
+        self.assertIn("105 runs on 512 groups of 8 ranks, predicted", self.output)
+        self.assertRegex(self.output, r"\npredicted in all: .*, on h200, loading left out\n"
+                                      r"of the ranks' time: \d+\.\d % idle, \d+\.\d % in collectives; \d+(\.\d+)? times")
+        self.assertIn("70 skipped", self.output)  # no such engine
+        self.assertEqual(self.run_command(HYDRAJOB, self.CONFIG, "--dry-run", "--machine", "h200", "--ranks", "100000"), 0)
+        self.assertIn("105 runs on 12500 groups", self.output)
+        self.assertIn("70 skipped", self.output)
+
+    def test_runs_are_those_of_its_device(self):
+        self.assertEqual(self.run_command(HYDRAJOB, self.CONFIG, "--list", "--machine", "a100-40gb", "--ranks", "8",
+                                          "--only", "mode=noshared"), 0)
+        self.assertEqual(self.output.count("device=cuda"), 27)
+        self.assertNotIn("skipped", self.output)
+        self.assertEqual(self.run_command(HYDRAJOB, self.CONFIG, "--list", "--machine", "a100-40gb", "--ranks", "8",
+                                          "--set", "batch=1024", "--only", "mode=noshared"), 0)
+        self.assertIn("skipped: needs", self.output)
+
+    def test_a_wrong_name_is_answered_with_the_nearest(self):
+        self.expect(self.run_command(HYDRAJOB, self.CONFIG, "--dry-run", "--machine", "h20"), 2,
+                    "error: --machine: unknown machine 'h20': did you mean 'h200'?")
+
+    def test_a_mistake_in_its_file_is_told_with_its_place(self):
+        (self.folder / "m.yaml").write_text("origin: x\ndevice: cpu\nrank_per_node: 2\n")
+        self.expect(self.run_command(HYDRAJOB, "small.yaml", "--dry-run", "--machine", "m.yaml"), 2,
+                    "error: m.yaml:3:1: unknown key 'rank_per_node': did you mean 'ranks_per_node'?")
+
+
 class LogFolder(CommandLine):
     def test_one_that_cannot_be_written_is_refused_by_all_ranks_at_once(self):
         (self.folder / "logs").write_text("in the way")

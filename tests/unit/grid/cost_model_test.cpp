@@ -52,6 +52,114 @@ TEST(CostModel, ByHand) {
   EXPECT_EQ(cost.predicted_s, 0);
 }
 
+// Two GPUs whose links make an all-reduce take 2 + its bytes, and a gathering of b bytes each 1 + b.
+TEST(CostModel, CollectivesByHand) {
+  RunSpec s = tiny_generate();
+  s.tensor_parallel = 2;
+  s.device = "cuda";
+  Ceilings linked;
+  linked.links.node = {1, 1};
+  // Prefill: the embedding of 3 rows of 8, f32, and two sums of a layer, bf16; of each draw 8 bytes.
+  const double prefill_s = (2 + 3 * 8 * 4) + 2 * (2 + 3 * 8 * 2) + (1 + 2 * 8);
+  const double step_s = (2 + 2 * 8 * 4) + 2 * (2 + 2 * 8 * 2) + (1 + 2 * 8);
+  RunCost cost = cost_of(s, linked);
+  EXPECT_EQ(cost.prefill.collectives_s, prefill_s);
+  EXPECT_EQ(cost.decode_step.collectives_s, step_s);
+  EXPECT_EQ(cost.iteration.collectives_s, prefill_s + 2 * step_s);
+  EXPECT_EQ(cost.iteration.predicted_s, cost.iteration.collectives_s);
+  EXPECT_EQ(cost.iteration.roofline_s, 0);
+  EXPECT_EQ(cost.predicted_s, 5 * (prefill_s + 2 * step_s));
+  EXPECT_EQ(cost.collectives_s, cost.predicted_s);
+  // In steps a GPU reads what its peers have.
+  linked.links.peer = {10, 4};
+  cost = cost_of(s, linked);
+  EXPECT_EQ(cost.prefill.collectives_s, prefill_s);
+  EXPECT_EQ(cost.decode_step.collectives_s, (2 + 2 * 8 * 4) + 2 * (10 + 2 * 8 * 2 / 4.0) + (1 + 2 * 8));
+  // CPUs add up f32, and read nothing of each other.
+  s.device = "cpu";
+  EXPECT_EQ(cost_of(s, linked).decode_step.collectives_s, 3 * (2 + 2 * 8 * 4) + (1 + 2 * 8));
+  // Of the nucleus the maximum and three histograms of 2048 counts of 8 bytes.
+  s.temperature = 1;
+  s.top_p = 0.5;
+  EXPECT_EQ(cost_of(s, linked).decode_step.collectives_s,
+            3 * (2 + 2 * 8 * 4) + (1 + 2 * 8) + (2 + 2 * 4) + 3 * (2 + 2 * 2048 * 8));
+  s.tensor_parallel = 1;
+  EXPECT_EQ(cost_of(s, linked).predicted_s, 0);
+}
+
+TEST(CostModel, CollectivesOfSeveralPassesStartAsOften) {
+  RunSpec s = tiny_generate();
+  s.tensor_parallel = 2;
+  s.device = "cuda";
+  s.prefill_chunk = 1;
+  Ceilings linked;
+  linked.links.node = {1, 1};
+  EXPECT_EQ(cost_of(s, linked).prefill.collectives_s, 3 * ((2 + 8 * 4) + 2 * (2 + 8 * 2)) + (1 + 2 * 8));
+}
+
+// GPUs on two nodes have no memory that they can read, and a link of their own between the nodes.
+TEST(CostModel, GroupsThatSpanNodesUseTheNetwork) {
+  RunSpec s = tiny_generate();
+  s.tensor_parallel = 2;
+  s.device = "cuda";
+  Ceilings linked;
+  linked.links.node = {1, 1};
+  linked.links.peer = {10, 4};
+  linked.links.network = {100, 1};
+  linked.links.ranks_per_node = 2;
+  const double within = cost_of(s, linked).decode_step.collectives_s;
+  EXPECT_EQ(within, (2 + 2 * 8 * 4) + 2 * (10 + 8) + (1 + 2 * 8));
+  linked.links.ranks_per_node = 1;
+  EXPECT_EQ(cost_of(s, linked).decode_step.collectives_s,
+            (200 + 2 * 8 * 4) + 2 * (200 + 2 * 8 * 2) + (100 + 2 * 8));
+  // The peers' rule holds for 8 GPUs and 32 MiB of parts that a rank reads at most.
+  linked.links.ranks_per_node = 16;
+  s.tensor_parallel = 16;
+  s.architecture.n_heads = s.architecture.n_kv_heads = 16;
+  EXPECT_EQ(cost_of(s, linked).memory.peers, 0);
+  s.tensor_parallel = 2;
+  s.batch = 1 << 21;
+  EXPECT_EQ(cost_of(s, linked).memory.peers, 2.0 * s.batch * 8 * 2 + 512 * 9 * 4);
+  s.batch += 1;
+  EXPECT_EQ(cost_of(s, linked).memory.peers, 0);
+  const double rows = static_cast<double>(s.batch);
+  EXPECT_EQ(cost_of(s, linked).decode_step.collectives_s,
+            (2 + rows * 8 * 4) + 2 * (2 + rows * 8 * 2) + (1 + rows * 8));
+}
+
+// The figures are those of ByHand: the roofline stays, the prediction has what is reached.
+TEST(CostModel, PredictionHasWhatIsReachedOfTheCeilings) {
+  Ceilings rate{1, 0, 0, "test"};
+  rate.efficiency = {0.5, 0.25, 0.125, 100, 10};
+  const double products = 2 * 3 * 576 + 2 * 80 + 20, attention = 6 * 32;
+  RunCost cost = cost_of(tiny_generate(), rate);
+  EXPECT_EQ(cost.prefill.roofline_s, products + attention);
+  EXPECT_EQ(cost.prefill.predicted_s, 2 * products + 4 * attention + 100 + 10);
+  Ceilings bandwidth{0, 1, 0, "test"};
+  bandwidth.efficiency = rate.efficiency;
+  cost = cost_of(tiny_generate(), bandwidth);
+  EXPECT_EQ(cost.decode_step.roofline_s, cost.decode_step.bytes);
+  EXPECT_EQ(cost.decode_step.predicted_s, 8 * cost.decode_step.bytes + 100 + 10);
+  RunSpec without = tiny_generate();
+  without.mode = Mode::noattention;
+  cost = cost_of(without, bandwidth);
+  EXPECT_EQ(cost.decode_step.predicted_s, 8 * cost.decode_step.bytes + 100);
+  bandwidth.efficiency = {};
+  cost = cost_of(tiny_generate(), bandwidth);
+  EXPECT_EQ(cost.predicted_s, 5 * cost.iteration.roofline_s);
+}
+
+// Random weights are made where they are; those of a file come at its rate.
+TEST(CostModel, LoadingIsOfFiles) {
+  RunSpec s = tiny_generate();
+  Ceilings c;
+  c.load_bytes_per_s = 10;
+  EXPECT_EQ(cost_of(s, c).load_s, 0);
+  s.weights = "model.h5";
+  EXPECT_EQ(cost_of(s, c).load_s, 2 * (576 + 24 + 160) / 10.0);
+  EXPECT_EQ(cost_of(s, {}).load_s, 0);
+}
+
 // What is multiplied with is held as f32 where there are no bf16 products; the embedding and norms are not.
 TEST(CostModel, MemoryHoldsWeightsAsTheyArePacked) {
   Ceilings widened;

@@ -192,8 +192,9 @@ TEST(Models, WhereThereAreNoneAPathIsExpected) {
   const auto path = std::filesystem::path(::testing::TempDir()) / "alone.yaml";
   const std::string message =
       failure([&] { runs_of(parse_experiment("model: tiny\nnew_tokens: 4\nprefix: 3\n", path, {})); });
-  EXPECT_NE(message.find("unknown model 'tiny': expected a file beside this one, or a path, such as"),
-            std::string::npos)
+  EXPECT_NE(
+      message.find("unknown model 'tiny': expected models/tiny.yaml beside the experiment's file, or a path"),
+      std::string::npos)
       << message;
 }
 

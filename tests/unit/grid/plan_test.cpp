@@ -3,8 +3,10 @@
 
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "grid/described_machine.hpp"
 #include "grid/dry_run.hpp"
 #include "unit/grid/support.hpp"
 
@@ -103,6 +105,24 @@ TEST(Notes, IdleRanksAndSpannedNodes) {
   EXPECT_EQ(plan_of(base + "prefix: 8\ntensor_parallel: [1, 4]\n", r).notes,
             (std::vector<std::string>{"tensor_parallel 4: 3 of 7 ranks idle",
                                       "tensor_parallel 4: a group spans nodes of 3 ranks"}));
+  r.ranks = 8;
+  r.ranks_per_node = 4;
+  EXPECT_EQ(plan_of("workload: attention\nn_heads: 6\nn_kv_heads: 6\nhead_dim: 8\nprefix: 8\n"
+                    "tensor_parallel: [2, 3]\n",
+                    r)
+                .notes,
+            (std::vector<std::string>{"tensor_parallel 3: 2 of 8 ranks idle",
+                                      "tensor_parallel 3: some groups span nodes of 4 ranks"}));
+}
+
+TEST(Notes, TellOfRatesThatAreNotKnown) {
+  PlanRequest r = request();
+  r.ceilings_of["cpu"][DType::f32] = {0, 1e11, 0, "test"};
+  EXPECT_TRUE(plan_of(base + "prefix: 8\n", r).notes.empty());
+  EXPECT_EQ(
+      plan_of(base + "prefix: 8\ndtype: [f32, bf16]\n", r).notes,
+      (std::vector<std::string>{"dtype f32: no rate of its products is known (matmul_flops_per_s: {f32: …}): "
+                                "predicted by bandwidth alone"}));
 }
 
 TEST(Identity, IsWhatShapesTheResult) {
@@ -152,13 +172,6 @@ TEST(Filters, OnlyAndExclude) {
             "--only 'mod=auto': unknown parameter 'mod': did you mean 'mode'?");
 }
 
-TEST(Makespan, IsOfTheLastGroup) {
-  EXPECT_EQ(makespan({5, 4, 3, 3}, 2), 8);
-  EXPECT_EQ(makespan({5, 4, 3, 3}, 1), 15);
-  EXPECT_EQ(makespan({5}, 3), 5);
-  EXPECT_EQ(makespan({}, 3), 0);
-}
-
 TEST(DryRun, PrintsEveryRunAndTheSums) {
   PlanRequest r = request();
   r.ranks = 3;
@@ -180,9 +193,55 @@ TEST(DryRun, PrintsEveryRunAndTheSums) {
             "n_kv_heads=2 seed=1 suffix=0 target_ci=0.01 tensor_parallel=2 warmup=1 workload=attention\n"
             "\n"
             "a: 4 runs, 2 skipped; store s.h5\n"
-            "tensor_parallel 2: 2 runs on 1 group of 2 ranks, predicted 294.9 ms\n"
+            "tensor_parallel 2: 2 runs on 1 group of 2 ranks, predicted 294.9 ms, the longest run 196.6 ms\n"
             "predicted in all: 294.9 ms, at the roofline, loading left out\n"
+            "of the ranks' time: 33.3 % idle; 1.0 times as fast as one group\n"
             "note: tensor_parallel 2: 1 of 3 ranks idle\n");
+}
+
+// Collectives have a column where a run takes time for them, and their part of all ranks' time: one of three
+// ranks is idle, half of what the others take are collectives.
+TEST(DryRun, PrintsCollectivesAndTheMachine) {
+  MachineDescription machine;
+  machine.device = "cpu";
+  machine.memory_bytes_per_s = 1e9;
+  machine.memory_bytes = 1e9;
+  machine.links.ranks_per_node = 8;
+  machine.links.node = {1e-3, 1e12};
+  PlanRequest r = request();
+  r.ranks = 3;
+  r.ceilings_of = ceilings_of(machine, 3);
+  const Experiment e = experiment(
+      "store: s.h5\nmodel: tiny\nnew_tokens: 2\nprefix: 8\nbatch: 2\ntensor_parallel: 2\nmode: [hydragen, "
+      "vllm]\n");
+  std::ostringstream out;
+  const Plan plan = make_plan(e, r);
+  print_dry_run(out, e, plan, r.ranks, "on m");
+  // Of 4 layers: 9 sums of 2 ms and a gathering of 1 ms, in the prefill and in one step, 6 times.
+  EXPECT_NEAR(plan.runs[0].cost.collectives_s, 6 * 2 * 19e-3, 1e-4);
+  const std::string text = out.str();
+  EXPECT_NE(text.find("collectives  predicted\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  228.0 ms   "), std::string::npos) << text;
+  EXPECT_NE(text.find(", on m, loading left out\n"), std::string::npos) << text;
+  const double share = 2.0 / 3 * plan.runs[0].cost.collectives_s / plan.runs[0].cost.predicted_s;
+  EXPECT_NE(text.find(fmt::format("33.3 % idle, {:.1f} % in collectives; 1.0 times", 100 * share)),
+            std::string::npos)
+      << text;
+}
+
+TEST(DescribedMachine, HasItsMemoryForEveryTypeAndOneNodeForFewRanks) {
+  MachineDescription machine;
+  machine.device = "cuda";
+  machine.memory_bytes = 5;
+  machine.matmul_flops_per_s[DType::bf16] = 7;
+  machine.links.ranks_per_node = 8;
+  const CeilingsByDevice ceilings = ceilings_of(machine, 8);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::f32).memory_bytes, 5);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::f32).matmul_flops_per_s, 0);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::bf16).matmul_flops_per_s, 7);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::bf16).links.ranks_per_node, 0);
+  EXPECT_EQ(ceilings_of(machine, 9).at("cuda").at(DType::bf16).links.ranks_per_node, 8);
+  EXPECT_EQ(ceilings_of(machine, 0).at("cuda").at(DType::bf16).links.ranks_per_node, 8);
 }
 
 }  // namespace

@@ -142,6 +142,17 @@ TEST_F(OptionsTest, RanksToPlanForAreRefusedWhereRunsAreDone) {
   EXPECT_EQ(parse({"--ranks", "8", "--dry-run"}).ranks, 8);
 }
 
+TEST_F(OptionsTest, AMachineToPlanForIsRefusedWhereRunsAreDone) {
+  EXPECT_EQ(refusal({config_, "--machine", "h200"}),
+            "--machine h200: only with --dry-run or --list; runs are done on the machine that hydrajob is "
+            "started on");
+  EXPECT_EQ(refusal({config_, "--dry-run", "--machine", ""}),
+            "--machine: empty, expected the name of a machine, or a path");
+  EXPECT_EQ(parse({"--machine", "h200", "--list"}).machine, "h200");
+  EXPECT_EQ(parse({"--machine", "m/x.yaml", "--dry-run"}).machine, "m/x.yaml");
+  EXPECT_EQ(refusal_of("HYDRAJOB_MACHINE", "h200").find("HYDRAJOB_MACHINE h200: only with --dry-run"), 0U);
+}
+
 TEST_F(OptionsTest, OneConfigurationIsExpected) {
   EXPECT_NE(refusal({}).find("expected one configuration, got 0"), std::string::npos);
   EXPECT_NE(refusal({config_, config_}).find("got 2"), std::string::npos);

@@ -1,5 +1,5 @@
 // Which run a group takes next.
-#include "sched/run_queue.hpp"
+#include "grid/run_queue.hpp"
 
 #include <numeric>
 

@@ -1,7 +1,6 @@
-#include "sched/run_queue.hpp"
+#include "grid/run_queue.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,6 +29,9 @@ RunQueue::RunQueue(const Plan& plan, const std::vector<std::int64_t>& pending,
     left.predicted_s += predicted(run);
     ++left.runs;
   }
+  for (auto& [stage, left] : stages_) {
+    for (const auto& bucket : left.buckets) left.fronts.insert(front_of(bucket));
+  }
 }
 
 std::optional<Stage> RunQueue::next_stage() const {
@@ -45,10 +47,7 @@ std::optional<std::int64_t> RunQueue::take(const Stage& stage, const std::string
   if (const auto same = buckets.find(loaded); same != buckets.end()) {
     if (const auto run = take_from(found, same, seconds_left)) return run;
   }
-  const auto longer = [&](const auto& a, const auto& b) {
-    return predicted(a.second.front()) < predicted(b.second.front());
-  };
-  const auto longest = std::max_element(buckets.begin(), buckets.end(), longer);
+  const auto longest = buckets.find(found->second.fronts.begin()->second);
   if (const auto run = take_from(found, longest, seconds_left)) return run;
   // The bucket with the longest run has none that fits the time left; others may.
   for (auto bucket = buckets.begin(); bucket != buckets.end(); ++bucket) {
@@ -65,7 +64,9 @@ std::optional<std::int64_t> RunQueue::take_from(Stages::iterator stage, Buckets:
   if (fits == runs.end()) return std::nullopt;
   const std::int64_t run = *fits;
   Left& left = stage->second;
+  left.fronts.erase(front_of(*bucket));
   runs.erase(fits);
+  if (!runs.empty()) left.fronts.insert(front_of(*bucket));
   left.predicted_s -= predicted(run);
   --left.runs;
   if (runs.empty()) left.buckets.erase(bucket);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "grid/plan.hpp"
@@ -55,8 +56,10 @@ class RunQueue {
  private:
   using Bucket = std::list<std::int64_t>;         // longest predicted first
   using Buckets = std::map<std::string, Bucket>;  // by weights_key
+  using Front = std::pair<double, std::string>;   // minus a bucket's longest predicted time, and its key
   struct Left {
     Buckets buckets;
+    std::set<Front> fronts;  // of all buckets, the longest first: there may be as many as runs
     double predicted_s = 0;
     std::int64_t runs = 0;
   };
@@ -67,6 +70,9 @@ class RunQueue {
 
   std::optional<std::int64_t> take_from(Stages::iterator stage, Buckets::iterator bucket,
                                         double seconds_left);
+  Front front_of(const Buckets::value_type& bucket) const {
+    return {-predicted(bucket.second.front()), bucket.first};
+  }
   double predicted(std::int64_t run) const {
     return plan_.runs[static_cast<std::size_t>(run)].cost.predicted_s;
   }

@@ -1,0 +1,27 @@
+#include "grid/described_machine.hpp"
+
+namespace hydrajob {
+
+CeilingsByDevice ceilings_of(const MachineDescription& machine, std::int64_t ranks) {
+  CeilingsByDevice ceilings;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Ceilings& c = ceilings[machine.device][dtype];
+    const auto rate = machine.matmul_flops_per_s.find(dtype);
+    if (rate != machine.matmul_flops_per_s.end()) c.matmul_flops_per_s = rate->second;
+    c.memory_bytes_per_s = machine.memory_bytes_per_s;
+    c.memory_bytes = machine.memory_bytes;
+    c.origin = machine.origin;
+    c.cache_bytes = machine.cache_bytes;
+    c.packed_element_bytes = machine.packed_element_bytes;
+    c.shortest_part = machine.shortest_part;
+    c.spare_results = machine.spare_results;
+    c.kernels_bytes = machine.kernels_bytes;
+    c.load_bytes_per_s = machine.load_bytes_per_s;
+    c.links = machine.links;
+    if (ranks > 0 && ranks <= machine.links.ranks_per_node) c.links.ranks_per_node = 0;
+    c.efficiency = machine.efficiency;
+  }
+  return ceilings;
+}
+
+}  // namespace hydrajob
