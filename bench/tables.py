@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The tables of docs/performance.md, from the stores under bench/results/.
+"""The tables of docs/performance.md, from the stores and the printed results under bench/results/.
 
   bench/tables.py [PAGE]           writes what stands between the page's markers
   bench/tables.py --check [PAGE]   writes nothing; says what differs
@@ -8,6 +8,11 @@ A marker names the kind of table (TABLES below), its store, and where it has the
 show; paths are relative to the source tree:
 
   <!-- table: decode bench/results/e2e-h200.h5 bench/peers/hydragen-h200.csv model=codellama-7b-instruct -->
+  <!-- end -->
+
+What a program of bench/ printed comes with the command that printed it:
+
+  <!-- table: printed bench/results/all-reduce-two-h200.txt mpirun -np 2 build/cuda/bench/all_reduce -->
   <!-- end -->
 """
 
@@ -85,10 +90,10 @@ def read_peers(path):
 
 
 def _order(run):
-    """Models by size (7b before 13b), modes as in the report, then numbers."""
+    """Models by size (7b before 13b), modes as in the report, then numbers; one rank before several."""
     model = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(run.get("param.model")))]
     heads = [run.get(f"param.{name}") for name in ("n_heads", "n_kv_heads")]
-    sizes = [run[f"param.{name}"] for name in ("batch", "prefix", "suffix")]
+    sizes = [run[f"param.{name}"] for name in ("batch", "prefix", "suffix", "tensor_parallel")]
     attention = run["param.workload"] == "attention"
     mode = mode_rank(run["param.mode"])
     return (model, *map(str, heads), *sizes, mode) if attention else (model, mode, *sizes)
@@ -153,6 +158,29 @@ def _decode_row(source, run):
     return [*place, *_milliseconds(source, run, "decode", steps), *_beside(peer, "step_ms", 1e3 * step),
             numbers.significant(1e3 * run["roofline.decode_step_s"]),
             numbers.percent(run["roofline.decode_step_s"] / step), numbers.significant(run["decode_tokens_per_s"])]
+
+
+def parallel_table(source):
+    """The decode step of every run on several GPUs: beside the same run on one, the peer, and the roofline."""
+    columns = ["model", "mode", "batch", "prefix", "GPUs", "step ms", "95 % interval", "n", "one GPU ms", "× one GPU",
+               "original ms", "original / ours", "roofline ms", "of roofline", "tokens/s"]
+    runs = source.where(lambda run: run["param.workload"] == "generate" and run["param.new_tokens"] > 1
+                        and run["param.tensor_parallel"] > 1)
+    return Table("", columns, [_parallel_row(source, run) for run in runs], left=frozenset(["model", "mode"])), runs
+
+
+def _parallel_row(source, run):
+    decode = _decode_row(source, run)
+    place, times, others = decode[:4], decode[4:7], decode[7:]
+    return [*place, f"{run['param.tensor_parallel']:.0f}", *times, *_beside_one_gpu(source, run), *others]
+
+
+def _beside_one_gpu(source, run):
+    """One GPU's step, and how many times as fast these are."""
+    one = _median_at(source, run, "decode", "tensor_parallel", 1)
+    if run["status"] != "ok" or one is None:
+        return ["", ""]
+    return [numbers.significant(1e3 * one / (run["param.new_tokens"] - 1)), numbers.ratio(one / run["decode.median"])]
 
 
 def products_table(source):
@@ -274,23 +302,26 @@ def attention_auto_table(source):
 def _attention_auto_row(source, run):
     if run["status"] != "ok":
         return [*_attention_place(run), _why_missing(source, run), *[""] * 5]
-    others = [_median_in_mode(source, run, mode) for mode in ("hydragen", "noshared")]
+    others = [_median_at(source, run, "attention", "mode", mode) for mode in ("hydragen", "noshared")]
     known = [median for median in others if median is not None]
     return [*_attention_place(run), *_times(source, run, "attention", 1e6),
             *("" if median is None else numbers.significant(1e6 * median) for median in others),
             f"{run['attention.median'] / min(known):.3f}" if known else ""]
 
 
-def _median_in_mode(source, run, mode):
-    """That of the run which differs from this one in its mode alone; None where it was not measured."""
-    same = [name for name in run if name == "machine" or name.startswith("param.") and name != "param.mode"]
-    alike = [other for other in source.runs if other["param.mode"] == mode and other["status"] == "ok"
-             and all(other[name] == run[name] or pd.isna(other[name]) and pd.isna(run[name]) for name in same)]
-    return alike[0]["attention.median"] if alike else None
+def _median_at(source, run, phase, name, value):
+    """That of the run which differs from this one in its parameter `name` alone, where it has that value; None where it was
+    not measured."""
+    same = [key for key in run if key == "machine" or key.startswith("param.") and key != f"param.{name}"]
+    alike = [other for other in source.runs if other[f"param.{name}"] == value and other["status"] == "ok"
+             and all(other[key] == run[key] or pd.isna(other[key]) and pd.isna(run[key]) for key in same)]
+    return alike[0][f"{phase}.median"] if alike else None
 
 
-TABLES = {"decode": decode_table, "products": products_table, "prefill": prefill_table, "between": between_table,
-          "attention": attention_table, "attention-peers": attention_peers_table, "attention-auto": attention_auto_table}
+TABLES = {"decode": decode_table, "parallel": parallel_table, "products": products_table, "prefill": prefill_table,
+          "between": between_table, "attention": attention_table, "attention-peers": attention_peers_table,
+          "attention-auto": attention_auto_table}
+PRINTED = "printed"  # the one kind that is made from no store
 
 
 def _milliseconds(source, run, phase, parts):
@@ -386,13 +417,41 @@ def _wrapped(text):
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
+# --- what a program printed ---
+
+
+def printed_text(words):
+    """The command and what it printed, word for word; a table in it begins behind an empty line, as Markdown wants it."""
+    if len(words) < 2:
+        raise PageError(f"'{' '.join(words)}': expected the file that was printed, and the command that printed it")
+    name, *command = words
+    lines = []
+    for line in _printed_lines(ROOT / name):
+        if line.startswith("|") and lines and lines[-1] and not lines[-1].startswith("|"):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(["", f"    {' '.join(command)}", "", *lines, "", ""])
+
+
+def _printed_lines(path):
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PageError(f"{path}: {getattr(error, 'strerror', None) or 'is no text'}") from error
+    if not lines:
+        raise PageError(f"{path}: is empty")
+    return lines
+
+
 # --- the page ---
 
 
 def block_text(words):
     kind, *names = words
+    if kind == PRINTED:
+        return printed_text(names)
     if kind not in TABLES:
-        raise PageError(f"no table '{kind}', expected one of {', '.join(TABLES)}")
+        raise PageError(f"no table '{kind}', expected one of {', '.join([*TABLES, PRINTED])}")
     source = read_source(names)
     table, runs = TABLES[kind](source)
     if not runs:

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from .concurrency import concurrent_runs
 from .digest import check_digest
 from .schema import CONDITION_COLUMNS, FORMAT, RUN_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, STATUSES, StoreError
 
@@ -37,8 +38,9 @@ def load(paths):
 class Store:
     """What one or several stores hold.
 
-    runs          one row a run, indexed 0..R-1: the columns of /runs as in the file, `store`, the path, and `machine`,
-                  the kind of machine, from the environment: processor and threads a rank (None where it does not say);
+    runs          one row a run, indexed 0..R-1: the columns of /runs as in the file, `store`, the path, `machine`, the
+                  kind of machine, from the environment: processor and threads a rank (None where it does not say), and
+                  `concurrent`, how many other runs of the same environment overlapped it in time;
                   `.attrs["units"]` and `.attrs["long_name"]` map a column to its unit and its meaning
     samples       one row a sample of a rank: store, run (index into `runs`), run_id, phase, value, rank, iteration, step,
                   warmup, sm_clock_mhz, throttle_reasons, power_w (missing where the rank's device did not tell);
@@ -63,6 +65,7 @@ class Store:
         self.runs = self._load_runs()
         machines = [_machine(row) for row in self.environments.to_dict("records")]
         self.runs["machine"] = pd.Series([machines[i] for i in self.runs["environment"]], index=self.runs.index, dtype=object)
+        self.runs["concurrent"] = concurrent_runs(self.runs)
 
     def _load_runs(self):
         tables = [file.runs() for file in self._files]

@@ -16,9 +16,14 @@ def status_line(runs):
 
 
 def condition_line(store):
-    """The clocks of the devices while they were measured, and what held them down; empty where none told."""
+    """The clocks of the devices while they were measured, what held them down, and how many runs had neighbours; empty
+    where there is nothing to tell."""
+    return "; ".join(part for part in (*_device_conditions(store), _neighbours(store.runs)) if part)
+
+
+def _device_conditions(store):
     if not store.tells_conditions:
-        return ""
+        return []
     samples = store.samples
     samples = samples[~samples["warmup"].astype(bool)]
     reasons = samples["throttle_reasons"]
@@ -28,7 +33,12 @@ def condition_line(store):
     parts.append(_throttled(reasons.dropna()))
     if idle.any():
         parts.append(f"{numbers.count(int(idle.sum()), 'sample')} read when idle")
-    return "; ".join(part for part in parts if part)
+    return parts
+
+
+def _neighbours(runs):
+    beside = int((runs["concurrent"] > 0).sum())
+    return f"{beside:,} of {numbers.count(len(runs), 'run')} ran beside others" if beside else ""
 
 
 def _clock_range(clocks):

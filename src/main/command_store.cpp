@@ -167,6 +167,19 @@ const RunRecord& find_run(const std::vector<RunRecord>& records, const std::stri
   return *found;
 }
 
+// A row for each other run of the same job that overlapped this one in time: both may have shared a machine.
+std::vector<Strings> neighbours(const std::vector<RunRecord>& records, const RunRecord& run) {
+  std::vector<Strings> rows;
+  for (const RunRecord& other : records) {
+    if (&other == &run || other.environment != run.environment) continue;
+    const double both_s = std::min(run.finished_unix_s, other.finished_unix_s) -
+                          std::max(run.started_unix_s, other.started_unix_s);
+    if (both_s > 0)
+      rows.push_back({"ran beside", other.run_id.substr(0, 8), "for " + format_seconds(both_s)});
+  }
+  return rows;
+}
+
 ExitCode show(const Command& command) {
   command.expect_words(2, 2);
   const auto records = read_store(command.words[0]);
@@ -177,6 +190,7 @@ ExitCode show(const Command& command) {
                             {"attempt", std::to_string(r.attempt), ""},
                             {"took", format_seconds(r.finished_unix_s - r.started_unix_s), ""},
                             {"convergence", r.convergence, ""}};
+  for (Strings& row : neighbours(records, r)) rows.push_back(std::move(row));
   for (const auto& [name, value] : r.parameters) rows.push_back({"param." + name, to_string(value), ""});
   for (const auto& [name, m] : r.metrics) {
     rows.push_back({name, fmt::format("{:.6g} {}", m.value, m.unit == "1" ? "" : m.unit), m.long_name});

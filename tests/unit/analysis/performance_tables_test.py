@@ -106,6 +106,58 @@ class Tables(StoreTest):
         self.assertIn("| 100.0 |", made)
         self.assertNotIn("| 50.00 |", made)
 
+    def test_several_gpus_beside_one(self):
+        """A run on one GPU that differs in more than the degree, or gave nothing, is not beside it."""
+        two = {**CEILINGS, "roofline.decode_step_s": 0.02, "param.tensor_parallel": 2}
+        one = {**two, "param.tensor_parallel": 1}
+        made = self.made("parallel", [
+            generate_run("hydragen", 4, 128, 0.18, **{**two, "param.tensor_parallel": 4}),
+            generate_run("hydragen", 4, 128, 0.3, 0.1, **two), generate_run("hydragen", 4, 128, 0.45, **one),
+            generate_run("noshared", 4, 128, 0.9, **two), generate_run("noshared", 4, 128, 0.1, **one, **{"param.dtype": "bf16"}),
+            generate_run("noshared", 8, 128, 0.9, **two),
+            generate_run("noshared", 8, 128, **one, status="failed", reason="why"),
+            generate_run("noshared", 16, 128, **two, status="out_of_memory", reason="too much"),
+            generate_run("noshared", 16, 128, 0.9, **one),
+            generate_run("hydragen", 4, 128, 0.3, **{**two, "param.new_tokens": 1})], self.folder / "peers.csv")
+
+        # The peer's 99 ms are those of two GPUs; one's 450 ms over 300 and over 180.
+        self.assertIn("""
+| model | mode | batch | prefix | GPUs | step ms | 95 % interval | n | one GPU ms | × one GPU | original ms | original / ours | \
+roofline ms | of roofline | tokens/s |
+| :-- | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |
+| tiny | hydragen | 4 | 128 | 2 | 33.33 | 30.00–36.67 | 10 | 50.00 | 1.50× | 99.00 | 2.97 | 20.00 | 60.0 % | 120.0 |
+| tiny | hydragen | 4 | 128 | 4 | 20.00 |  | 10 | 50.00 | 2.50× |  |  | 20.00 | 100.0 % | 200.0 |
+| tiny | noshared | 4 | 128 | 2 | 100.0 |  | 10 |  |  |  |  | 20.00 | 20.0 % | 40.00 |
+| tiny | noshared | 8 | 128 | 2 | 100.0 |  | 10 |  |  |  |  | 20.00 | 20.0 % | 80.00 |
+| tiny | noshared | 16 | 128 | 2 | out of memory |  |  |  |  |  |  |  |  |  |
+""", made)
+
+    def test_what_a_program_printed(self):
+        printed = self.folder / "printed.txt"
+        printed.write_text("us, medians\n| rows | us |\n|---|---|\n| 8 | 5.2 |\n\n| again |\n|---|\nend\n", encoding="utf-8")
+        page = self.page(f"printed {printed} mpirun -np 2 build/program 8,32")
+
+        self.assertEqual(self.run_main(page), (0, "", ""))
+
+        self.assertEqual(page.read_text(encoding="utf-8").partition("-->\n")[2], """
+    mpirun -np 2 build/program 8,32
+
+us, medians
+
+| rows | us |
+|---|---|
+| 8 | 5.2 |
+
+| again |
+|---|
+end
+
+<!-- end -->
+""")
+        self.assertEqual(self.run_main("--check", page), (0, "", ""))
+        printed.write_text("us, medians\n", encoding="utf-8")
+        self.assertEqual(self.run_main("--check", page)[0], 1)
+
     def test_products_alone(self):
         # tiny: 4 layers × (256 × (8 + 2 × 4) × 32 + 8 × 32 × 256 + 3 × 256 × 688) + 256 × 1024 = 3,162,112 weights.
         self.assertEqual(tables.weights_multiplied("tiny"), 3162112)
@@ -212,7 +264,13 @@ class Tables(StoreTest):
 
     def test_what_cannot_be_made(self):
         store = self.store(decode_runs(), environments=(ENVIRONMENT,))
-        for words, code, message in ((f"decod {store}", 2, "no table 'decod', expected one of decode, products"),
+        (self.folder / "empty.txt").write_text("\n", encoding="utf-8")
+        for words, code, message in ((f"decod {store}", 2, "no table 'decod', expected one of decode, parallel"),
+                                     (f"parallel {store}", 2, "no such runs in the store"),
+                                     ("printed none.txt", 2, "'none.txt': expected the file that was printed, and the command"),
+                                     ("printed none.txt program", 2, "none.txt: No such file"),
+                                     (f"printed {store} program", 2, "store.h5: is no text"),
+                                     (f"printed {self.folder / 'empty.txt'} program", 2, "empty.txt: is empty"),
                                      (f"decode {store} 7b", 2, "expected one store"),
                                      (f"decode {store} none.csv", 2, "none.csv: No such file"),
                                      (f"prefill {store}", 2, "no such runs in the store"),
@@ -237,9 +295,11 @@ class Page(StoreTest):
         page = self.folder / "performance.md"
         shutil.copy(ROOT / "docs" / "performance.md", page)
         text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace("| 8,098 |", "| 8,097 |"), encoding="utf-8")
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.assertEqual(tables.main(["--check", str(page)]), 1)
+        for number, other in (("| 8,098 |", "| 8,097 |"), ("| 1.75× |", "| 1.76× |"), ("| 40.9 | 0.90 |", "| 40.9 | 0.91 |")):
+            self.assertIn(number, text)
+            page.write_text(text.replace(number, other), encoding="utf-8")
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(tables.main(["--check", str(page)]), 1, number)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,17 @@ class Report(StoreTest):
         self.assertEqual(output.splitlines()[1], line)
         self.assertIn(f" {line}.</p>", (self.folder / "out/report.html").read_text("utf-8"))
 
+    def test_runs_that_ran_beside_others_are_said_with_the_conditions(self):
+        runs = quick_runs()
+        runs[1].update(group=1, first_rank=1, started_unix_s=1.7e9, finished_unix_s=1.7e9 + 30)
+        told = samples_of(1, "decode_step", [0.1], sm_clock_mhz=[1980.0], throttle_reasons=[0])
+        for samples, line in (((), "2 of 5 runs ran beside others"),
+                              (told, "SM clock 1,980 MHz; none of 1 sample throttled; 2 of 5 runs ran beside others")):
+            path = self.store(runs, samples=samples)
+            self.assertEqual(self.run_main(path, "-o", self.folder / "out")[1].splitlines()[1], line)
+            self.assertIn(f" {line}.</p>", (self.folder / "out/report.html").read_text("utf-8"))
+            self.assertEqual(list(pd.read_csv(self.folder / "out/runs.csv")["concurrent"]), [1, 1, 0, 0, 0])
+
     def test_samples_that_were_not_throttled(self):
         path = self.store(quick_runs(), samples=samples_of(
             1, "decode_step", [0.1] * 2, sm_clock_mhz=[1980.0, 1980.0], throttle_reasons=[0, 0]))

@@ -15,8 +15,9 @@ SECONDS = ("median", "ci_lo", "ci_hi", "min", "max", "p99")
 
 DEFAULTS = {
     "attempt": 1, "status": "ok", "reason": "", "convergence": "", "experiment": "test", "group": 0, "first_rank": 0,
-    "started_unix_s": 1.7e9, "finished_unix_s": 1.7e9 + 60, "config": 0, "environment": 0,
+    "config": 0, "environment": 0,
 }
+RUN_S = 60  # what a run took, where a test says nothing else: one after another
 
 
 class StoreTest(unittest.TestCase):
@@ -86,8 +87,8 @@ def write_store(path, runs, samples=(), configs=("experiment: test\n",), environ
 
 
 def _write_runs(group, runs):
-    rows = [{"run": i, "run_id": f"{i:032x}", **DEFAULTS, **run} for i, run in enumerate(runs)]
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["run", "run_id", *DEFAULTS]
+    rows = [{"run": i, "run_id": f"{i:032x}", **DEFAULTS, **_times(i), **run} for i, run in enumerate(runs)]
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["run", "run_id", *DEFAULTS, *_times(0)]
     for name in columns:
         values = [row.get(name) for row in rows]
         _write_column(group, name, values, f"what {name} is", _unit(name))
@@ -96,6 +97,10 @@ def _write_runs(group, runs):
     for name in columns:
         if name != "run":
             group[name].dims[0].attach_scale(scale)
+
+
+def _times(i):
+    return {"started_unix_s": 1.7e9 + RUN_S * i, "finished_unix_s": 1.7e9 + RUN_S * (i + 1)}
 
 
 def _unit(name):

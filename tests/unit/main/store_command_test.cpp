@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -82,6 +83,25 @@ TEST_F(StoreCommand, show_takes_the_beginning_of_an_id) {
   EXPECT_NE(out_.find("noshared"), std::string::npos) << out_;
   expect_error<UsageError>({"show", path_.string(), "f"}, "no run's id begins with 'f'");
   expect_error<UsageError>({"show", path_.string(), ""}, "several");
+}
+
+TEST_F(StoreCommand, show_names_the_runs_of_its_job_that_ran_at_the_same_time) {
+  const auto ran = [](char id, double started_s, double finished_s, const std::string& environment) {
+    RunRecord made = record(id, "hydragen", 16);
+    made.started_unix_s = started_s;
+    made.finished_unix_s = finished_s;
+    made.environment = environment;
+    return made;
+  };
+  write_store_file(path_, {ran('a', 10, 20, "{}"), ran('b', 18, 30, "{}"), ran('d', 20, 25, "{}"),
+                           ran('e', 15, 15, "{}"), ran('f', 10, 20, R"({"command":"another"})")});
+
+  run({"show", path_.string(), "a"});
+
+  EXPECT_TRUE(std::regex_search(out_, std::regex("\nran beside +b{8} +for 2\\.0 s\n"))) << out_;
+  EXPECT_EQ(out_.find("ran beside", out_.find("ran beside") + 1), std::string::npos) << out_;
+  run({"show", path_.string(), "e"});
+  EXPECT_EQ(out_.find("ran beside"), std::string::npos) << out_;
 }
 
 TEST_F(StoreCommand, export_writes_csv_or_jsonl_to_a_file_or_to_the_output) {
