@@ -11,6 +11,28 @@ namespace hydrajob::cuda {
 constexpr int columns = 8;
 constexpr int column_keys = 16;  // of a block of keys
 
+// A block of keys or values in a warp's shared memory, aligned to 256 bytes: where eight neighbouring rows
+// would meet in the same banks, 16-byte piece c of row r stands at piece c ^ (r % 8); else rows lie apart.
+template <int HEAD_DIM>
+struct StagedRows {
+  static constexpr bool swizzled = HEAD_DIM % 64 == 0;
+  static constexpr int stride = swizzled ? HEAD_DIM : shared_stride<HEAD_DIM>;
+  static constexpr int elements = column_keys * stride;
+
+  // Bytes from the block's begin to a row's piece.
+  __device__ static std::uint32_t place(int row, int piece) {
+    return (row * stride + (swizzled ? piece ^ row % 8 : piece) * 8) * 2;
+  }
+  // The address of a piece so many after one whose number has none of their bits.
+  __device__ static std::uint32_t along(std::uint32_t address, int pieces) {
+    return swizzled ? address ^ (pieces * 16) : address + pieces * 16;
+  }
+  // The same piece so many rows below a row whose number, of eight, has none of their bits.
+  __device__ static std::uint32_t below(std::uint32_t address, int rows) {
+    return along(address, swizzled ? rows % 8 : 0) + rows * stride * 2;
+  }
+};
+
 // Transposes an 8x8 matrix of 16-bit elements held as an operand of mma is.
 __device__ inline std::uint32_t transpose_matrix(std::uint32_t a) {
   std::uint32_t b;
@@ -51,16 +73,15 @@ class ColumnAttention {
     }
   }
 
-  // k: (column_keys, shared_stride) in shared memory, zeros where there is no key. scores: of keys lane / 4
-  // and lane / 4 + 8, two columns each.
+  // k: StagedRows, zeros where there is no key. scores: of keys lane / 4 and lane / 4 + 8, two columns each.
   __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k,
                                        float (&scores)[4]) {
-    const __nv_bfloat16* k_row = k + lane() % 16 * stride + lane() / 16 * 8;
+    const std::uint32_t k_row = shared_address(k) + Rows::place(lane() % 16, lane() / 16);
     float halves[2][4] = {};  // two chains of products, each half as long
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
       std::uint32_t a[4];
-      load_matrices(a, k_row + d * 16);
+      load_matrices(a, Rows::along(k_row, 2 * d));
       multiply(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
     }
 #pragma unroll
@@ -94,7 +115,7 @@ class ColumnAttention {
   }
 
  private:
-  static constexpr int stride = shared_stride<HEAD_DIM>;
+  using Rows = StagedRows<HEAD_DIM>;
 
   __device__ static int lane() {
     return threadIdx.x % 32;
@@ -143,11 +164,11 @@ class ColumnAttention {
   __device__ void multiply_values(const __nv_bfloat16* v, const float (&weights)[4]) {
     const std::uint32_t b0 = transpose_matrix(pack_bf16(weights[0], weights[1]));
     const std::uint32_t b1 = transpose_matrix(pack_bf16(weights[2], weights[3]));
-    const __nv_bfloat16* v_row = v + (lane() % 8 + lane() / 16 * 8) * stride + lane() / 8 % 2 * 8;
+    const std::uint32_t v_row = shared_address(v) + Rows::place(lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
       std::uint32_t a[4];
-      load_matrices_transposed(a, v_row + d * 16);
+      load_matrices_transposed(a, Rows::along(v_row, 2 * d));
       multiply(out_[d], a, b0, b1);
     }
   }

@@ -8,24 +8,28 @@
 namespace hydrajob::cuda {
 namespace {
 
-constexpr int stages = 4;
+constexpr int stages = 4, known_units = 32;
+
+template <int HEAD_DIM>
+using Walking = Walker<HEAD_DIM, stages, known_units>;
 
 template <int HEAD_DIM>
 __global__ __launch_bounds__(walkers_alone * 32) void attend(Walk walk, WorkArgs args) {
-  extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  extern __shared__ __align__(256) std::uint8_t shared[];
   begin_kernel();
-  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int warp = static_cast<int>(threadIdx.x / 32), warps = static_cast<int>(blockDim.x / 32);
   // Few units are spread over the blocks before any block has two.
-  Walker<HEAD_DIM, stages>(walk, warp * gridDim.x + blockIdx.x, args,
-                           shared + warp * stages * stage_elements<HEAD_DIM>)
+  Walking<HEAD_DIM>(walk, warp * gridDim.x + blockIdx.x, args,
+                    Walking<HEAD_DIM>::Memory::of_warp(shared, warp, warps))
       .run();
 }
 
 template <int HEAD_DIM>
 void launch_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
                 const WorkArgs& args, cudaStream_t stream) {
-  const int warps = std::min(walkers_alone, processors.shared_of_block / walker_bytes<HEAD_DIM, stages>);
-  const int bytes = warps * walker_bytes<HEAD_DIM, stages>;
+  constexpr int warp_bytes = Walking<HEAD_DIM>::Memory::bytes;
+  const int warps = std::min(walkers_alone, processors.shared_of_block / warp_bytes);
+  const int bytes = warps * warp_bytes;
   HJ_CUDA_CHECK(cudaFuncSetAttribute(attend<HEAD_DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
   int at_once = 0;
   HJ_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&at_once, attend<HEAD_DIM>, warps * 32,

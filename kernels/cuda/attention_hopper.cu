@@ -24,8 +24,6 @@ constexpr int head_dim = hopper_head_dim;
 constexpr int group_threads = 128;
 constexpr int most_consumers = tile_rows / hopper_group_rows;
 constexpr int rows = hopper_group_rows;
-// Where one warpgroup multiplies, a third only walks.
-constexpr int threads = (most_consumers + 1) * group_threads;
 constexpr int keys = 128;  // of a block of keys
 constexpr int stages = 2;
 constexpr int halves = head_dim / swizzled_columns;
@@ -39,20 +37,35 @@ struct Task {
   int tokens;   // that the last row sees, which sees most
 };
 
+constexpr int walk_stages = 2;
+constexpr int alignment = 1024;  // of what the copy engine writes; a block's memory may begin anywhere
+
+// Walking before tiles, with all of the block's memory, and beside them.
+using EarlyWalker = Walker<head_dim, walk_stages, 32>;
+using LateWalker = Walker<head_dim, walk_stages, 8>;
+
 struct Shared {
-  alignas(1024) __nv_bfloat16 q[tasks][most_consumers][halves][rows * swizzled_columns];
+  alignas(1024) __nv_bfloat16 q[most_consumers][halves][rows * swizzled_columns];
   alignas(1024) __nv_bfloat16 k[stages][block_elements];  // each (halves, keys, 64), swizzled
   alignas(1024) __nv_bfloat16 v[stages][block_elements];
+  Unit known[walkers_beside_tiles][LateWalker::Memory::known_units];
   Task task[tasks];
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
   std::uint64_t task_there[tasks], task_free[tasks];
 };
-constexpr int walkers = walkers_beside_tiles;  // warps of a block
-constexpr int walk_stages = 2;
-static_assert(walkers * 32 <= threads);
-constexpr int shared_bytes =
-    std::max(static_cast<int>(sizeof(Shared)), walkers* walker_bytes<head_dim, walk_stages>) +
-    1024;  // to align the first
+// Before tiles as many warps walk, whatever they do later.
+constexpr int threads_of(int consumers, bool beside) {
+  return (1 + (beside ? consumers + 1 : most_consumers)) * group_threads;
+}
+constexpr int shared_bytes_of(bool beside) {
+  const int tiles = sizeof(Shared);
+  return alignment + (beside ? tiles + walkers_beside_tiles * LateWalker::Memory::staged_bytes
+                             : std::max(tiles, walkers_before_tiles * EarlyWalker::Memory::bytes));
+}
+constexpr int most_shared_bytes = 232448;  // of a block, compute capability 9.0
+static_assert(shared_bytes_of(true) <= most_shared_bytes && shared_bytes_of(false) <= most_shared_bytes);
+static_assert(walkers_before_tiles * 32 <= threads_of(1, false) &&
+              walkers_beside_tiles * 32 == group_threads);
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -135,20 +148,22 @@ class Consumer {
       : shared_(shared), args_(args), scale_log2_(args.scale * 1.44269504f) {}
 
   __device__ void run() {
-    Task next = take(0);
-    begin_queries(next, 0);
-    for (int t = 0; next.kv_head >= 0; ++t) {
-      const Task task = next;
+    Task task = take(0);
+    begin_queries(task);
+    for (int t = 0; task.kv_head >= 0; ++t) {
       const PackedRows packed(task.item, task.kv_head, args_);
 #pragma unroll
       for (int half = 0; half < 2; ++half) limit_[half] = packed.limit(row(half), task.item, args_);
       tokens_ = task.tokens;
-      queries_ = shared_.q[place_of<tasks>(t)][group()];
       end_queries();
-      attend(blocks_of(task));
-      next = take(t + 1);
-      begin_queries(next, t + 1);  // on their way while the results are written
+      Task next;
+      attend(blocks_of(task), [&] {
+        next = take(t + 1);
+        meet();
+        begin_queries(next);
+      });
       write(task.item, packed);
+      task = next;
     }
   }
 
@@ -182,7 +197,7 @@ class Consumer {
     return task;
   }
 
-  __device__ void begin_queries(const Task& task, int t) {
+  __device__ void begin_queries(const Task& task) {
     if (task.kv_head < 0) return;
     const PackedRows packed(task.item, task.kv_head, args_);
     const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
@@ -192,7 +207,7 @@ class Consumer {
       const bool there = p < packed.count;
       const std::int64_t from =
           there ? (task.item.row_begin + packed.row(p)) * args_.n_heads + packed.head(p) : 0;
-      __nv_bfloat16* half = shared_.q[place_of<tasks>(t)][group()][piece / 8];
+      __nv_bfloat16* half = shared_.q[group()][piece / 8];
       copy_16(half + r * swizzled_columns + ((piece % 8) ^ (r % 8)) * 8, q + from * head_dim + piece * 8,
               there);
     }
@@ -205,7 +220,9 @@ class Consumer {
     meet();
   }
 
-  __device__ void attend(int blocks) {
+  // queries_done: called when this item's queries are not needed any more, with sums still to come.
+  template <class QueriesDone>
+  __device__ void attend(int blocks, const QueriesDone& queries_done) {
 #pragma unroll
     for (int n = 0; n < 64; ++n) out_[n] = 0;
 #pragma unroll
@@ -213,7 +230,7 @@ class Consumer {
       maximum_[half] = -INFINITY;
       sum_[half] = 0;
     }
-    if (blocks == 0) return;
+    if (blocks == 0) return queries_done();
     float scores[64], keep[2];
     std::uint32_t weights[keys / 16][4];
     wait_keys(0);
@@ -235,6 +252,7 @@ class Consumer {
       rescale(keep);
       pack(scores, weights);
     }
+    queries_done();
     take_values(blocks - 1);
     begin_sums(weights, blocks - 1);
     products_wait<0>();
@@ -278,7 +296,7 @@ class Consumer {
 #pragma unroll
     for (int d = 0; d < head_dim; d += 16) {
       const int half = d / swizzled_columns, bytes = d % swizzled_columns * 2;
-      const std::uint64_t a = swizzled_matrix(queries_[half], 16);
+      const std::uint64_t a = swizzled_matrix(shared_.q[group()][half], 16);
       const std::uint64_t b = swizzled_matrix(k + half * half_elements, 16);
       multiply_shared(scores, advanced(a, bytes), advanced(b, bytes), d > 0);
     }
@@ -358,7 +376,6 @@ class Consumer {
   float scale_log2_;
   int used_ = 0;  // blocks of keys, of the items before
   // Of the item:
-  const __nv_bfloat16 (*queries_)[rows * swizzled_columns] = nullptr;
   int tokens_ = 0;
   int limit_[2];
   float out_[64];  // not yet divided by the sum
@@ -389,24 +406,25 @@ __device__ void leave(Queue* queue) {
 
 #endif  // of sm_90a
 
-// The first `walking` blocks walk before they take items. A block fills a multiprocessor.
-template <int CONSUMERS>
-__global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, const WorkItem* items,
-                                                     unsigned n_items, Queue* queue, WorkArgs args,
-                                                     const __grid_constant__ CUtensorMap k_map,
-                                                     const __grid_constant__ CUtensorMap v_map) {
+// BESIDE: a warpgroup walks beside the tiles; else the first `reading` blocks walk before they take tiles. A
+// block fills a multiprocessor. One kernel for both was 2 to 4 us slower where nothing is read before.
+template <int CONSUMERS, bool BESIDE>
+__global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
+                             1) void attend(Walk walk, int reading, const WorkItem* items, unsigned n_items,
+                                            Queue* queue, WorkArgs args,
+                                            const __grid_constant__ CUtensorMap k_map,
+                                            const __grid_constant__ CUtensorMap v_map) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ std::uint8_t raw[];
   // The next kernel finds no room beside this one: it need not be set up early.
   cudaGridDependencySynchronize();
-  std::uint8_t* aligned = raw + (1024 - shared_address(raw) % 1024) % 1024;
-  if (static_cast<int>(blockIdx.x) < walking) {
-    const int warp = static_cast<int>(threadIdx.x / 32);
-    if (warp < walkers) {
-      // Over the blocks first: what is left over by the last round is then no block's alone.
-      Walker<head_dim, walk_stages>(
-          walk, warp * walking + static_cast<int>(blockIdx.x), args,
-          reinterpret_cast<__nv_bfloat16*>(aligned + warp * walker_bytes<head_dim, walk_stages>))
+  std::uint8_t* aligned = raw + (alignment - shared_address(raw) % alignment) % alignment;
+  const int block = static_cast<int>(blockIdx.x), warp = static_cast<int>(threadIdx.x / 32);
+  // Units go over the blocks first: what is left over by the last round is then no block's alone.
+  if (!BESIDE && block < reading) {
+    if (warp < walkers_before_tiles) {
+      EarlyWalker(walk, warp * reading + block, args,
+                  EarlyWalker::Memory::of_warp(aligned, warp, walkers_before_tiles))
           .run();
     }
     wait_copies<0>();
@@ -418,14 +436,20 @@ __global__ __launch_bounds__(threads, 1) void attend(Walk walk, int walking, con
   __syncthreads();
   const int warpgroup = static_cast<int>(threadIdx.x) / group_threads;
   if (warpgroup == 0) {
-    give_registers<40>();
+    give_registers<BESIDE ? 32 : 40>();
     if (threadIdx.x == 0) {
       Producer(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
       leave(queue);
     }
   } else if (warpgroup <= CONSUMERS) {
-    take_registers<232>();
+    take_registers<BESIDE && CONSUMERS == 2 ? 192 : 232>();
     Consumer(shared, args).run();
+  } else if (BESIDE) {
+    give_registers<CONSUMERS == 2 ? 96 : 128>();
+    const int walker = warp - (CONSUMERS + 1) * walkers_beside_tiles;
+    LateWalker(walk, walker * static_cast<int>(gridDim.x) + block, args,
+               {aligned + sizeof(Shared) + walker * LateWalker::Memory::staged_bytes, shared.known[walker]})
+        .run();
   }
 #endif
 }
@@ -457,23 +481,34 @@ CUtensorMap make_map(const void* data, const WorkArgs& args) {
 }  // namespace
 
 void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
-                   std::int64_t n_few, const Processors& processors, int few_processors, Queue* queue,
+                   std::int64_t n_few, int reading_first, const Processors& processors, Queue* queue,
                    const WorkArgs& args, cudaStream_t stream) {
   const std::int64_t units = n_few * args.n_kv_heads, all = n_items * args.n_kv_heads;
-  const std::int64_t walking = std::min<std::int64_t>(units, few_processors);
-  const std::int64_t blocks = std::min<std::int64_t>(walking + all, processors.count);
-  if (blocks == 0) return;
-  const auto launch_with = [&]<int CONSUMERS>(std::integral_constant<int, CONSUMERS>) {
-    HJ_CUDA_CHECK(
-        cudaFuncSetAttribute(attend<CONSUMERS>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-    launch(attend<CONSUMERS>, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
-           Walk{few, units, walking * walkers}, static_cast<int>(walking), items,
-           static_cast<unsigned>(n_items), queue, args, make_map(args.kv.k, args), make_map(args.kv.v, args));
+  const auto launch_with = [&]<int CONSUMERS, bool BESIDE>(std::integral_constant<int, CONSUMERS>,
+                                                           std::bool_constant<BESIDE>) {
+    const std::int64_t reading = BESIDE ? 0 : std::min<std::int64_t>(units, reading_first);
+    const std::int64_t wanted = BESIDE ? std::max(units, all) : reading + all;
+    const std::int64_t blocks = std::min<std::int64_t>(wanted, processors.count);
+    if (blocks == 0) return;
+    const std::int64_t walkers = BESIDE ? blocks * walkers_beside_tiles : reading * walkers_before_tiles;
+    constexpr int shared_bytes = shared_bytes_of(BESIDE);
+    const auto kernel = attend<CONSUMERS, BESIDE>;
+    HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+    launch(kernel, static_cast<unsigned>(blocks), threads_of(CONSUMERS, BESIDE), shared_bytes, stream,
+           Walk{few, units, walkers}, static_cast<int>(reading), items, static_cast<unsigned>(n_items), queue,
+           args, make_map(args.kv.k, args), make_map(args.kv.v, args));
   };
-  if (groups == 1) {
-    launch_with(std::integral_constant<int, 1>());
+  const auto launch_by_groups = [&](auto beside) {
+    if (groups == 1) {
+      launch_with(std::integral_constant<int, 1>(), beside);
+    } else {
+      launch_with(std::integral_constant<int, most_consumers>(), beside);
+    }
+  };
+  if (units > 0 && reading_first == 0) {
+    launch_by_groups(std::true_type());
   } else {
-    launch_with(std::integral_constant<int, most_consumers>());
+    launch_by_groups(std::false_type());
   }
 }
 

@@ -18,12 +18,12 @@ void attend_plain(const WorkItem* items, std::int64_t n_items, const WorkArgs& a
 // bf16 of head_dim 64, 80, 96 or 128, 16-byte aligned: items of up to tile_rows packed rows.
 void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);
 // The same as attend_tiles on GPUs of compute capability 9.0, for heads of hopper_head_dim and a cache whose
-// number of tokens is known; beside it the items `few` of up to few_rows packed rows, which few_processors of
-// the multiprocessors take first. groups: warpgroups that the largest item has rows for. queue: on the
-// device, zeros.
+// number of tokens is known; beside it the items `few` of up to few_rows packed rows, which
+// reading_first multiprocessors take before they take tiles, or where that is 0 all beside their tiles.
+// groups: warpgroups that the largest item has rows for. queue: on the device, zeros.
 constexpr int hopper_head_dim = 128;
 void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
-                   std::int64_t n_few, const Processors& processors, int few_processors, Queue* queue,
+                   std::int64_t n_few, int reading_first, const Processors& processors, Queue* queue,
                    const WorkArgs& args, cudaStream_t stream);
 // The same as attend_tiles for items of up to some_rows, and of up to few_rows packed rows.
 void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream);

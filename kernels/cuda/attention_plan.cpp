@@ -20,12 +20,16 @@ constexpr std::int64_t most_parts = 64;
 // multiprocessors 0.2 % were cut less than without this bound, and lost 8 % of their attention's predicted
 // time at most.
 constexpr std::int64_t spare_results = 1024;
-// Of the multiprocessors that read beside tiles, at least. Half of them read an H200's memory at some three
+// Reading beside tiles (an H200): its rate in parts of a copy's, while there are tiles and after; what an
+// item and KV head costs besides, in tokens.
+constexpr double beside_rate = 0.45, after_rate = 0.75, unit_overhead = 28;
+// Reading before tiles: what it takes of all multiprocessors' time, tokens of a KV head that could be read
+// until the tiles behind it have begun, and by how much it has to be faster: its time is the less sure one.
+constexpr double reading_work = 0.67, start_of_tiles = 65536, unless_sure = 1.05;
+// Of the multiprocessors that read before tiles, at least. Half of them read an H200's memory at some three
 // quarters of its rate; the time of both together was the same with a quarter of them as with 0.7.
 constexpr double reading_share = 0.5;
-// Tokens of a KV head that a multiprocessor reads at least. With all of them reading (8 heads on one KV head,
-// H200), 1024 sequences under 2048 tokens with 512 of their own took 95 us instead of 104, but 512 under 1024
-// with 128 of their own 29 instead of 25.
+// Tokens of a KV head that each of these reads at least.
 constexpr std::int64_t least_reading = 2048;
 // Time of a query row's products with a key and value, in that of reading them: 4 flops of each dimension at
 // 600 Tflop/s, 4 bytes of each at 4 TB/s (an H200).
@@ -58,10 +62,11 @@ class Divider {
     for (std::int64_t s = 0; s < args_.n_streams; ++s) own(s);
     for (std::int64_t i = 0; i < args_.n_segments; ++i) segment(i);
     make_room();
+    choose_reading();
     // Items of few rows have few results: a processor is filled with least room by those first.
     for (int kind = item_kinds - 1; kind >= 0; --kind) cut_parts(static_cast<ItemKind>(kind));
     place_parts();
-    share_processors();
+    if (reads_first_) work_.reading_first = processors_to_read();
     count_groups();
     return std::move(work_);
   }
@@ -182,19 +187,19 @@ class Divider {
     std::int64_t tokens = 0;  // of whole parts: short ones leave room for others
     for (const Range& range : ranges_[static_cast<int>(kind)])
       tokens += std::max(range.kv_tokens, part_overhead);
-    const bool beside_tiles = processors_.mixed && !ranges_[static_cast<int>(ItemKind::tile)].empty();
-    const std::int64_t at_once[item_kinds] = {
-        processors_.mixed ? hopper_tiles_at_once : tiles_at_once, some_at_once,
-        beside_tiles ? walkers_beside_tiles : walkers_alone, plain_at_once};
+    const bool beside_tiles = processors_.mixed && !ranges_of(ItemKind::tile).empty();
+    const std::int64_t few_at_once = !beside_tiles  ? walkers_alone
+                                     : reads_first_ ? walkers_before_tiles
+                                                    : walkers_beside_tiles;
+    const std::int64_t at_once[item_kinds] = {processors_.mixed ? hopper_tiles_at_once : tiles_at_once,
+                                              some_at_once, few_at_once, plain_at_once};
     const std::int64_t slots = processors_.count * at_once[static_cast<int>(kind)];
     const std::int64_t items = (tokens * args_.n_kv_heads + length - 1) / length;
     const std::int64_t overhead = kind == ItemKind::tile ? tile_overhead : part_overhead;
     const std::int64_t part = std::min(length, longest) + overhead;
-    // Beside other work, processors come free one after another: there are no rounds, and at the end half a
-    // part is waited for.
-    if (kind == ItemKind::tile && processors_.mixed && !ranges_[static_cast<int>(ItemKind::few)].empty()) {
-      return items * part / slots + part / 2;
-    }
+    // Where some processors read first, all come free one after another: there are no rounds, and at the end
+    // half a part is waited for.
+    if (kind == ItemKind::tile && reads_first_) return items * part / slots + part / 2;
     return (items + slots - 1) / slots * part;
   }
 
@@ -230,32 +235,46 @@ class Divider {
     }
   }
 
-  // The rest is free for tiles; where these end before the reading, it takes more.
-  void share_processors() {
-    // In the time that the GPU takes to read a token of one KV head.
-    double products = 0, tile_reads = 0, reads = 0;
-    const auto& tiles = work_.items[static_cast<int>(ItemKind::tile)];
+  const std::vector<Range>& ranges_of(ItemKind kind) const { return ranges_[static_cast<int>(kind)]; }
+
+  // Beside the tiles, reading is slower but takes little from them; before them it is fast, and tiles wait.
+  void choose_reading() {
+    const auto &few = ranges_of(ItemKind::few), &tiles = ranges_of(ItemKind::tile);
+    if (!processors_.mixed || few.empty() || tiles.empty()) return;
+    double products = 0;
     for (std::size_t i = 0; i < tiles.size(); ++i) {
-      products += static_cast<double>(tiles[i].n_rows * group_) * tiles[i].kv_tokens * tile_time;
+      const auto tokens = static_cast<double>(tiles[i].kv_tokens);
+      products += static_cast<double>((tiles[i].row_end - tiles[i].row_begin) * group_) * tokens * tile_time;
       // Neighbours read the same tokens, out of the cache.
-      if (i == 0 || tiles[i].kv_first != tiles[i - 1].kv_first) tile_reads += tiles[i].kv_tokens;
+      if (i == 0 || tiles[i].kv_first != tiles[i - 1].kv_first) tile_reads_ += tokens;
     }
-    for (const WorkItem& item : work_.items[static_cast<int>(ItemKind::few)]) reads += item.kv_tokens;
-    const double of_tiles = std::max(products, tile_reads) / (reads + tile_reads);
-    const double share = tiles.empty() || !processors_.mixed ? 1 : std::max(1 - of_tiles, reading_share);
-    work_.few_processors = static_cast<int>(share * processors_.count);
-    if (share < 1) work_.few_processors = std::min(work_.few_processors, worth_reading(reads));
+    for (const Range& range : few) reads_ += static_cast<double>(range.kv_tokens);
+    tiles_take_ = std::max(products, tile_reads_);
+    reads_first_ = time_reading_first() < time_reading_beside();
   }
 
-  // Multiprocessors that have enough to read, `reads` tokens of each KV head in all: one that reads begins
-  // its tiles later.
-  int worth_reading(double reads) const {
+  double time_reading_beside() const {
+    const auto units = static_cast<double>(ranges_of(ItemKind::few).size());
+    const double left = reads_ + units * unit_overhead - beside_rate * tiles_take_;
+    return tiles_take_ + std::max(0.0, left) / after_rate;
+  }
+
+  double time_reading_first() const {
+    const double begun = start_of_tiles / static_cast<double>(args_.n_kv_heads);
+    return unless_sure * (std::max(tiles_take_ + reading_work * reads_, reads_) + begun);
+  }
+
+  // The rest is free for tiles; where these end before the reading, it takes more. No more than have enough
+  // to read.
+  int processors_to_read() const {
+    const double share = std::max(1 - tiles_take_ / (reads_ + tile_reads_), reading_share);
+    const auto most = static_cast<std::int64_t>(share * processors_.count);
     const auto units =
         static_cast<std::int64_t>(work_.items[static_cast<int>(ItemKind::few)].size()) * args_.n_kv_heads;
-    const auto filled = (units + walkers_beside_tiles - 1) / walkers_beside_tiles;
+    const auto filled = (units + walkers_before_tiles - 1) / walkers_before_tiles;
     const auto busy =
-        static_cast<std::int64_t>(reads * static_cast<double>(args_.n_kv_heads)) / least_reading;
-    return static_cast<int>(std::max(filled, busy));
+        static_cast<std::int64_t>(reads_ * static_cast<double>(args_.n_kv_heads)) / least_reading;
+    return static_cast<int>(std::max<std::int64_t>(1, std::min(most, std::max(filled, busy))));
   }
 
   void count_groups() {
@@ -273,6 +292,9 @@ class Divider {
   AttentionCuts cuts_;
   std::int64_t spare_ = 0;  // partial results that parts may still add
   std::vector<Range> ranges_[item_kinds];
+  // Of tiles beside items of few rows, in the time that the GPU takes to read a token of one KV head.
+  double tiles_take_ = 0, tile_reads_ = 0, reads_ = 0;
+  bool reads_first_ = false;
   WorkList work_;
 };
 
@@ -294,7 +316,7 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
     : room_(work.room),
       head_dim_(head_dim),
       direct_(work.direct),
-      few_processors_(work.few_processors),
+      reading_first_(work.reading_first),
       tile_groups_(work.tile_groups) {
   // One buffer, one copy: the queue, the items of each kind, the rows' parts.
   std::vector<std::byte> host;

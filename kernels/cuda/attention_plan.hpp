@@ -23,9 +23,9 @@ constexpr int tile_rows = 128;
 constexpr int hopper_group_rows = 64;  // of a tile, that a warpgroup of Hopper's kernel multiplies
 constexpr int some_rows = 32;
 constexpr int few_rows = 8;
-// Warps of a block that compute items of the kind few, one after another. Beside tiles these are often short
-// and bound by latency, which more warps hide, each with fewer stages.
-constexpr int walkers_alone = 6, walkers_beside_tiles = 11;
+// Warps of a block that compute items of the kind few, one after another: in a launch of their own, and in
+// the tiles' launch before and beside these.
+constexpr int walkers_alone = 6, walkers_before_tiles = 11, walkers_beside_tiles = 4;
 
 struct WorkList {
   std::vector<WorkItem> items[item_kinds];
@@ -33,7 +33,9 @@ struct WorkList {
   std::int64_t parts = 0;                                // rows of partial results
   std::int64_t room = 0;                                 // rows of partial results that there is place for
   bool direct = false;                                   // every row is in exactly one item
-  int few_processors = 0;                                // multiprocessors that the kind few takes
+  // Where there are tiles and few: the multiprocessors that take the few before they take tiles. 0: all take
+  // both at once.
+  int reading_first = 0;
   int tile_groups = 0;  // warpgroups of hopper_group_rows that the largest tile has rows for
 };
 
@@ -59,8 +61,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   // The items of a kind, on the device.
   const WorkItem* items(ItemKind kind) const { return items_[static_cast<int>(kind)]; }
   std::int64_t count(ItemKind kind) const { return counts_[static_cast<int>(kind)]; }
-  // Multiprocessors that the kind few takes, so that both end together where there are tiles too.
-  int few_processors() const { return few_processors_; }
+  int reading_first() const { return reading_first_; }
   // Warpgroups of hopper_group_rows that the largest tile has rows for.
   int tile_groups() const { return tile_groups_; }
   // The queue of a launch of this plan's items, on the device.
@@ -82,7 +83,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t room_ = 0;
   std::int64_t head_dim_ = 0;
   bool direct_ = false;
-  int few_processors_ = 0;
+  int reading_first_ = 0;
   int tile_groups_ = 0;
 };
 

@@ -11,25 +11,18 @@
 namespace hydrajob::cuda {
 
 static_assert(few_rows == columns);
-constexpr int known_units = 32;  // of a warp at a time: each lane knows one
-
-template <int HEAD_DIM>
-constexpr int stage_elements = 2 * column_keys* shared_stride<HEAD_DIM>;
-template <int HEAD_DIM, int STAGES>
-constexpr int walker_bytes = STAGES* stage_elements<HEAD_DIM>* static_cast<int>(sizeof(__nv_bfloat16));
 
 // An item and a KV head.
 struct Unit {
-  std::int64_t kv_at = 0;  // first element of its keys and values
-  std::int64_t row_begin = 0, part = 0;
-  int kv_head = 0, n_rows = 0;
-  int own = 0;   // 1: each row sees one token less than the next
-  int seen = 0;  // of its last row, before the item's end
-  int kv_tokens = 0;
+  std::int64_t kv_at;  // first element of its keys and values
+  std::int64_t row_begin, part;
+  int kv_head, n_rows;
+  int own;   // 1: each row sees one token less than the next
+  int seen;  // of its last row, before the item's end
+  int kv_tokens;
 
   // Tokens that the row sees which stands so many before the last.
   __device__ int visible(int behind) const { return max(0, min(seen - own * behind, kv_tokens)); }
-  __device__ int blocks() const { return max(1, (visible(0) + column_keys - 1) / column_keys); }
 };
 
 __device__ inline Unit make_unit(const WorkItem& item, int kv_head, const WorkArgs& args) {
@@ -45,18 +38,6 @@ __device__ inline Unit make_unit(const WorkItem& item, int kv_head, const WorkAr
   return unit;
 }
 
-__device__ inline Unit of_lane(const Unit& unit, int lane) {
-  const auto take = [&](auto value) { return __shfl_sync(0xffffffffu, value, lane); };
-  return {static_cast<std::int64_t>(take(static_cast<long long>(unit.kv_at))),
-          static_cast<std::int64_t>(take(static_cast<long long>(unit.row_begin))),
-          static_cast<std::int64_t>(take(static_cast<long long>(unit.part))),
-          take(unit.kv_head),
-          take(unit.n_rows),
-          take(unit.own),
-          take(unit.seen),
-          take(unit.kv_tokens)};
-}
-
 // All of a launch's way: unit u goes to walker u % walkers.
 struct Walk {
   const WorkItem* items = nullptr;
@@ -64,16 +45,39 @@ struct Walk {
   std::int64_t walkers = 0;  // warps of the launch
 };
 
-// STAGES: of column_keys keys and values, of each warp: all but one on their way.
-template <int HEAD_DIM, int STAGES>
+// A warp's shared memory: STAGES of column_keys keys and values, all but one on their way, and the KNOWN
+// units that it looks up at once.
+template <int HEAD_DIM, int STAGES, int KNOWN>
+struct WalkerMemory {
+  static_assert(KNOWN <= 32);
+  static constexpr int block_elements = StagedRows<HEAD_DIM>::elements;
+  static constexpr int stage_elements = 2 * block_elements;
+  static constexpr int staged_bytes = STAGES * stage_elements * static_cast<int>(sizeof(__nv_bfloat16));
+  static constexpr int known_units = KNOWN;
+  static constexpr int known_bytes = KNOWN * static_cast<int>(sizeof(Unit));
+  static constexpr int bytes = staged_bytes + known_bytes;
+
+  void* staged;  // staged_bytes, aligned to 256
+  Unit* known;   // (KNOWN)
+
+  // Of warp `warp` of `warps` that share a block's memory.
+  __device__ static WalkerMemory of_warp(std::uint8_t* shared, int warp, int warps) {
+    return {shared + warp * staged_bytes,
+            reinterpret_cast<Unit*>(shared + warps * staged_bytes + warp * known_bytes)};
+  }
+};
+
+template <int HEAD_DIM, int STAGES, int KNOWN>
 class Walker {
  public:
-  // shared: walker_bytes of this warp's own.
-  __device__ Walker(const Walk& walk, std::int64_t walker, const WorkArgs& args, __nv_bfloat16* shared)
-      : walk_(walk), walker_(walker), args_(args), shared_(shared), group_(args.n_heads / args.n_kv_heads) {}
+  using Memory = WalkerMemory<HEAD_DIM, STAGES, KNOWN>;
+
+  // walker: which of walk.walkers.
+  __device__ Walker(const Walk& walk, std::int64_t walker, const WorkArgs& args, const Memory& memory)
+      : walk_(walk), walker_(walker), args_(args), memory_(memory), group_(args.n_heads / args.n_kv_heads) {}
 
   __device__ void run() {
-    for (std::int64_t first = walker_; first < walk_.units; first += known_units * walk_.walkers) {
+    for (std::int64_t first = walker_; first < walk_.units; first += KNOWN * walk_.walkers) {
       know(first + lane() * walk_.walkers);
       go();
     }
@@ -82,25 +86,27 @@ class Walker {
  private:
   __device__ static int lane() { return threadIdx.x % 32; }
 
+  __device__ __nv_bfloat16* stage(int i) const {
+    return static_cast<__nv_bfloat16*>(memory_.staged) + i * Memory::stage_elements;
+  }
+
   __device__ void know(std::int64_t index) {
-    const bool there = index < walk_.units;
+    const bool there = lane() < KNOWN && index < walk_.units;
+    __syncwarp();  // the last ones were read
     if (there) {
       const int kv_head = static_cast<int>(index % args_.n_kv_heads);
-      units_ = make_unit(walk_.items[index / args_.n_kv_heads], kv_head, args_);
+      memory_.known[lane()] = make_unit(walk_.items[index / args_.n_kv_heads], kv_head, args_);
     }
     n_units_ = __popc(__ballot_sync(0xffffffffu, there));
+    __syncwarp();
   }
 
   __device__ void go() {
-    fetching_ = fetched_block_ = 0;
-    fetched_ = next_ = of_lane(units_, 0);
+    fetching_ = 0;
+    begin_fetching();
     for (int i = 0; i < STAGES - 1; ++i) fetch();
-    load_queries(next_);
-    for (int u = 0; u < n_units_; ++u) {
-      const Unit unit = next_;
-      if (u + 1 < n_units_) next_ = of_lane(units_, u + 1);
-      attend(unit, u + 1 < n_units_);
-    }
+    load_queries(memory_.known[0]);
+    for (int u = 0; u < n_units_; ++u) attend(u);
     filled_ = used_;  // what was fetched ahead of the end is empty
   }
 
@@ -118,65 +124,71 @@ class Walker {
                         : nullptr);
   }
 
-  // more: next_ is a unit too; its queries are loaded as soon as this one's are multiplied.
-  __device__ void attend(const Unit& unit, bool more) {
+  // The next unit's queries are loaded as soon as this one's are multiplied.
+  __device__ void attend(int u) {
+    const Unit& unit = memory_.known[u];
     int limit[2];
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
       const int column = lane() % 4 * 2 + c, behind = unit.n_rows - 1 - column / group_;
       limit[c] = behind < 0 ? 0 : unit.visible(behind);
     }
+    const int tokens = unit.visible(0);
     attention_.begin();
-    const int blocks = unit.blocks();
-    for (int b = 0; b < blocks; ++b) {
+    int first = 0;
+    do {
       fetch();
       wait_copies<STAGES - 1>();
       __syncwarp();
-      const __nv_bfloat16* k = shared_ + used_ * stage_elements<HEAD_DIM>;
+      const __nv_bfloat16* k = stage(used_);
       float scores[4];
       attention_.multiply_keys(queries_, k, scores);
-      if (more && b + 1 == blocks) load_queries(next_);
-      attention_.gather_values(scores, k + stage_elements<HEAD_DIM> / 2, b * column_keys, limit,
-                               args_.scale * 1.44269504f);
+      if (u + 1 < n_units_ && first + column_keys >= tokens) load_queries(memory_.known[u + 1]);
+      attention_.gather_values(scores, k + Memory::block_elements, first, limit, args_.scale * 1.44269504f);
       __syncwarp();  // the next fetch overwrites this stage
       used_ = used_ + 1 == STAGES ? 0 : used_ + 1;
-    }
+      first += column_keys;
+    } while (first < tokens);
     write(unit);
   }
 
+  __device__ void begin_fetching() {
+    const Unit& unit = memory_.known[fetching_];
+    fetch_at_ = unit.kv_at;
+    fetch_left_ = unit.visible(0);
+  }
+
   // The next column_keys keys and values of the walk into the next stage: one group of copies, empty at the
-  // end.
+  // end. A unit without tokens has one block of none.
   __device__ void fetch() {
     if (fetching_ < n_units_) {
-      __nv_bfloat16* k = shared_ + filled_ * stage_elements<HEAD_DIM>;
-      const std::int64_t at =
-          fetched_.kv_at + static_cast<std::int64_t>(fetched_block_) * column_keys * args_.kv.token_stride;
-      const int there = fetched_.visible(0) - fetched_block_ * column_keys;
-      copy(k, static_cast<const __nv_bfloat16*>(args_.kv.k) + at, there);
-      copy(k + stage_elements<HEAD_DIM> / 2, static_cast<const __nv_bfloat16*>(args_.kv.v) + at, there);
-      if (++fetched_block_ == fetched_.blocks()) {
-        fetched_block_ = 0;
-        if (++fetching_ < n_units_) fetched_ = of_lane(units_, fetching_);
-      }
+      __nv_bfloat16* k = stage(filled_);
+      copy(k, static_cast<const __nv_bfloat16*>(args_.kv.k) + fetch_at_, fetch_left_);
+      copy(k + Memory::block_elements, static_cast<const __nv_bfloat16*>(args_.kv.v) + fetch_at_,
+           fetch_left_);
+      fetch_at_ += column_keys * args_.kv.token_stride;
+      fetch_left_ -= column_keys;
+      if (fetch_left_ <= 0 && ++fetching_ < n_units_) begin_fetching();
     }
     commit_copies();
     filled_ = filled_ + 1 == STAGES ? 0 : filled_ + 1;
   }
 
+  using Rows = StagedRows<HEAD_DIM>;
   static constexpr int pieces = HEAD_DIM / 8;               // of 16 bytes, of a row
   static constexpr int copies = column_keys * pieces / 32;  // of a lane
   static constexpr bool whole_rows = 32 % pieces == 0;      // a warp's copies are rows
   static constexpr int rows_at_once = whole_rows ? 32 / pieces : 0;
 
   __device__ void copy(__nv_bfloat16* target, const __nv_bfloat16* source, int there) const {
+    const std::uint32_t to = shared_address(target);
     // Most blocks are full and rows stand side by side: all offsets are constants then.
     if (whole_rows && there >= column_keys && args_.kv.token_stride == HEAD_DIM) {
-      const std::uint32_t to =
-          shared_address(target) + (lane() / pieces * shared_stride<HEAD_DIM> + lane() % pieces * 8) * 2;
+      const std::uint32_t first = to + Rows::place(lane() / pieces, lane() % pieces);
       const __nv_bfloat16* from = source + lane() * 8;
 #pragma unroll
       for (int i = 0; i < copies; ++i) {
-        copy_16(to + i * rows_at_once * shared_stride<HEAD_DIM> * 2, from + i * 256, policy_);
+        copy_16(Rows::below(first, i * rows_at_once), from + i * 256, policy_);
       }
       return;
     }
@@ -186,7 +198,7 @@ class Walker {
       // Not there: any valid address.
       const __nv_bfloat16* from = row < there ? source + row * args_.kv.token_stride + piece * 8
                                               : static_cast<const __nv_bfloat16*>(args_.kv.k);
-      copy_16(target + row * shared_stride<HEAD_DIM> + piece * 8, from, row < there);
+      copy_16(to + Rows::place(row, piece), from, row < there);
     }
   }
 
@@ -214,17 +226,16 @@ class Walker {
   const Walk& walk_;
   std::int64_t walker_;
   const WorkArgs& args_;
-  __nv_bfloat16* shared_;  // this warp's stages
+  Memory memory_;
   int group_;
   std::uint64_t policy_ = read_once_policy();
-  Unit units_;  // of the warp, one a lane
   int n_units_ = 0;
-  Unit next_;
   ColumnQueries<HEAD_DIM> queries_;
   ColumnAttention<HEAD_DIM> attention_;
-  int used_ = 0;
-  Unit fetched_;
-  int fetching_ = 0, fetched_block_ = 0, filled_ = 0;
+  int used_ = 0, filled_ = 0;  // stages
+  int fetching_ = 0;           // the unit
+  std::int64_t fetch_at_;      // first element of its next block
+  int fetch_left_;             // tokens of it from there on
 };
 
 }  // namespace hydrajob::cuda

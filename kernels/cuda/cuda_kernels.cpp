@@ -107,7 +107,7 @@ void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const Wo
   const std::int64_t n_tiles = work.count(ItemKind::tile), n_few = work.count(ItemKind::few);
   attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
   if (by_hopper && n_tiles > 0) {
-    attend_hopper(tiles, n_tiles, work.tile_groups(), few, n_few, processors_, work.few_processors(),
+    attend_hopper(tiles, n_tiles, work.tile_groups(), few, n_few, work.reading_first(), processors_,
                   work.queue(), args, queue);
   } else {
     attend_tiles(tiles, n_tiles, args, queue);

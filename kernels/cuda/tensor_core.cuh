@@ -11,9 +11,12 @@ __device__ inline std::uint32_t shared_address(const void* pointer) {
 }
 
 // 16 bytes from global to shared memory, asynchronously; zeros instead where `there` is false.
-__device__ inline void copy_16(void* target, const void* source, bool there) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(target)), "l"(source),
+__device__ inline void copy_16(std::uint32_t shared_target, const void* source, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_target), "l"(source),
                "r"(there ? 16 : 0));
+}
+__device__ inline void copy_16(void* target, const void* source, bool there) {
+  copy_16(shared_address(target), source, there);
 }
 // What is read once: it leaves the cache before what is read again.
 __device__ inline std::uint64_t read_once_policy() {
@@ -35,15 +38,21 @@ __device__ inline void wait_copies() {
 }
 
 // Four 8x8 matrices of 16-bit elements; each lane gives the address of a row.
-__device__ inline void load_matrices(std::uint32_t (&r)[4], const void* row) {
+__device__ inline void load_matrices(std::uint32_t (&r)[4], std::uint32_t shared_row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row)));
+               : "r"(shared_row));
 }
-__device__ inline void load_matrices_transposed(std::uint32_t (&r)[4], const void* row) {
+__device__ inline void load_matrices(std::uint32_t (&r)[4], const void* row) {
+  load_matrices(r, shared_address(row));
+}
+__device__ inline void load_matrices_transposed(std::uint32_t (&r)[4], std::uint32_t shared_row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row)));
+               : "r"(shared_row));
+}
+__device__ inline void load_matrices_transposed(std::uint32_t (&r)[4], const void* row) {
+  load_matrices_transposed(r, shared_address(row));
 }
 
 // c (16x8 f32) += a (16x16 bf16) b (16x8 bf16).

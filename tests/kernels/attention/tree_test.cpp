@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/attention/tree_problem.hpp"
+#include "kernels/host_side.hpp"
 
 namespace hydrajob::test {
 namespace {
@@ -148,6 +149,14 @@ void check_many_streams(const TreeShape& shape, std::int64_t streams, std::uint6
 TEST_P(AttentionTree, ManyStreamsAndHeads) {
   std::mt19937_64 random(seed() + 4);
   check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 2500, 3, 40,
+                     random);
+}
+
+// More units than warps beside tiles know at a time, and a segment that takes longer than they do.
+TEST_P(AttentionTree, ManyStreamsBesideALongSegment) {
+  if (!tests_cuda()) GTEST_SKIP() << "of the GPU: the reference takes seconds";
+  std::mt19937_64 random(seed() + 8);
+  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 140, 3, 6000,
                      random);
 }
 

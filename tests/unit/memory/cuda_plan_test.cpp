@@ -112,5 +112,50 @@ TEST(CudaPlans, AreAsLargeAsTheCostModelSays) {
   fmt::print("planned minus held, in parts of the whole: {:.5f} to {:.5f}\n", least, most);
 }
 
+// Streams of a row each under one segment.
+cuda::WorkList decode_work(std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t batch,
+                           std::int32_t prefix, std::int32_t own) {
+  std::vector<std::int64_t> rows, first;
+  for (std::int64_t s = 0; s <= batch; ++s) rows.push_back(s);
+  for (std::int64_t s = 0; s < batch; ++s) first.push_back(prefix + s * own);
+  const std::vector<std::int32_t> lengths(static_cast<std::size_t>(batch), own);
+  const std::int64_t segment_first = 0, row_begin = 0;
+  AttentionArgs args{};
+  args.n_heads = n_heads;
+  args.n_kv_heads = n_kv_heads;
+  args.head_dim = 128;
+  args.dtype = DType::bf16;
+  args.share = true;
+  args.n_rows = args.n_streams = batch;
+  args.stream_row = rows.data();
+  args.own_first = first.data();
+  args.own_length = lengths.data();
+  args.n_segments = 1;
+  args.segment_first = &segment_first;
+  args.segment_length = &prefix;
+  args.segment_row_begin = &row_begin;
+  args.segment_row_end = &batch;
+  return divide_work(args, 0, hopper);
+}
+
+TEST(CudaPlans, ReadBesideTilesWhatTheseLeaveTimeFor) {
+  EXPECT_EQ(decode_work(8, 1, 4096, 8192, 128).reading_first, 0);
+  EXPECT_EQ(decode_work(8, 1, 512, 1024, 16).reading_first, 0);
+  EXPECT_EQ(decode_work(32, 8, 64, 65536, 64).reading_first, 0);
+}
+
+TEST(CudaPlans, ReadFirstWhatTakesLongerThanTheTiles) {
+  EXPECT_GE(decode_work(8, 1, 1024, 2048, 512).reading_first, 66);
+  EXPECT_GE(decode_work(32, 32, 1024, 1024, 64).reading_first, 66);
+  EXPECT_LT(decode_work(32, 32, 1024, 1024, 64).reading_first, 132) << "none is left for the tiles";
+}
+
+// Without tiles there is nothing to be beside of.
+TEST(CudaPlans, OfFewRowsAloneReadNothingFirst) {
+  const cuda::WorkList work = decode_work(8, 1, 512, 0, 64);
+  EXPECT_EQ(work.reading_first, 0);
+  EXPECT_TRUE(work.items[static_cast<int>(cuda::ItemKind::tile)].empty());
+}
+
 }  // namespace
 }  // namespace hydrajob
