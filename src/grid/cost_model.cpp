@@ -85,14 +85,16 @@ class CostModel {
         shape_(shape_of(spec)),
         shares_(shares(spec, shape_)),
         step_(step_pass(spec)) {
-    if (spec.workload == WorkloadKind::generate) passes_ = prefill_passes(spec);
+    if (has_model(spec.workload)) passes_ = prefill_passes(spec);
   }
 
   RunCost cost() const {
     RunCost cost;
-    if (spec_.workload == WorkloadKind::generate) {
+    if (has_model(spec_.workload)) {
       const std::int64_t steps = spec_.new_tokens - 1;  // the first token comes from the prefill
-      cost.prefill = prefill();
+      const bool once = spec_.workload == WorkloadKind::needles;
+      if (once) cost.document = passes_over(count_tree(spec_, reads()));
+      cost.prefill = prefill(once ? count_prompts(spec_, reads()) : count_prefill(spec_, reads()));
       if (steps > 0) cost.decode_step = decode_step();
       cost.iteration = cost.prefill + static_cast<double>(steps) * cost.decode_step;
     } else {
@@ -100,7 +102,8 @@ class CostModel {
       cost.iteration = cost.decode_step;
     }
     cost.memory = memory();
-    cost.predicted_s = (static_cast<double>(spec_.warmup) + spec_.iterations) * cost.iteration.roofline_s;
+    cost.predicted_s = cost.document.roofline_s;
+    cost.predicted_s += (static_cast<double>(spec_.warmup) + spec_.iterations) * cost.iteration.roofline_s;
     return cost;
   }
 
@@ -110,23 +113,25 @@ class CostModel {
     return spec_.mode == Mode::noshared ? SharedReads::own_copy : SharedReads::per_sequence;
   }
 
-  // --- generate ---
+  // --- generate, needles ---
 
-  PhaseCost prefill() const {
-    const TokenCounts counts = count_prefill(spec_, reads());
-    PhaseCost total = projections(counts) + head(static_cast<double>(first_logits_rows(spec_)));
-    total = total + sampling();
+  PhaseCost prefill(const TokenCounts& counts) const {
+    PhaseCost total = passes_over(counts) + head(static_cast<double>(first_logits_rows(spec_))) + sampling();
     if (spec_.mode == Mode::noattention) return total;
-    return total + attention(counts) + part(0, 2 * counts.copied * shape_.kv_bytes(), ceilings_);
+    return total + part(0, 2 * counts.copied * shape_.kv_bytes(), ceilings_);
+  }
+
+  // Without a head.
+  PhaseCost passes_over(const TokenCounts& counts) const {
+    const PhaseCost total = projections(counts);
+    return spec_.mode == Mode::noattention ? total : total + attention(counts);
   }
 
   // The mean over steps 1 … new_tokens - 1; step i sees suffix + i own tokens, its own included.
   PhaseCost decode_step() const {
     const double own = static_cast<double>(spec_.suffix) + static_cast<double>(spec_.new_tokens) / 2;
     const TokenCounts counts = count_step(spec_, reads(), own);
-    PhaseCost total = projections(counts) + head(static_cast<double>(spec_.batch)) + sampling();
-    if (spec_.mode != Mode::noattention) total = total + attention(counts);
-    return total;
+    return passes_over(counts) + head(static_cast<double>(spec_.batch)) + sampling();
   }
 
   PhaseCost projections(const TokenCounts& counts) const {
@@ -169,14 +174,14 @@ class CostModel {
   // --- memory ---
 
   MemoryCost memory() const {
-    const bool generate = spec_.workload == WorkloadKind::generate;
-    const bool cached = !generate || spec_.mode != Mode::noattention;
+    const bool model = has_model(spec_.workload);
+    const bool cached = !model || spec_.mode != Mode::noattention;
     MemoryCost memory;
-    if (generate) memory.weights = weight_bytes();
+    if (model) memory.weights = weight_bytes();
     if (cached) memory.kv_cache = static_cast<double>(cache_tokens(spec_)) * shape_.kv_bytes();
-    memory.activations = generate ? activation_bytes() : operation_bytes();
-    memory.activations += generate ? step_bytes() : arrays(0, step_);
-    memory.peers = generate ? peer_bytes() : 0;
+    memory.activations = model ? activation_bytes() : operation_bytes();
+    memory.activations += model ? step_bytes() : arrays(0, step_);
+    memory.peers = model ? peer_bytes() : 0;
     memory.workspace = ceilings_.kernels_bytes;
     if (spec_.mode != Mode::noattention) memory.workspace += workspace_bytes() + plan_bytes();
     memory.buffers = buffers();
@@ -312,7 +317,7 @@ class CostModel {
       passes += std::ceil(static_cast<double>(pass.all_rows()) / static_cast<double>(pass.rows));
     }
     constexpr double of_batch = 50, of_layer = 6;
-    return of_batch + passes + (spec_.workload == WorkloadKind::generate ? of_layer * shape_.n_layers : 0);
+    return of_batch + passes + (has_model(spec_.workload) ? of_layer * shape_.n_layers : 0);
   }
 
   const RunSpec& spec_;
