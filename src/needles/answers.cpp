@@ -16,6 +16,13 @@ std::string_view stripped(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(space) + 1 - begin);
 }
 
+// A model may have more ids than its tokenizer: those stand for no text.
+std::string text_of(const Tokenizer& tokenizer, std::span<const TokenId> generated) {
+  std::vector<TokenId> known(generated.begin(), generated.end());
+  std::erase_if(known, [&](TokenId id) { return id >= tokenizer.vocabulary_size(); });
+  return tokenizer.decode(known);
+}
+
 }  // namespace
 
 // The regular expression ###(.*?)###: the first place where it matches, and there the shortest match; a dot
@@ -45,7 +52,7 @@ NeedleTask tokenized(const Haystack& haystack, const std::shared_ptr<Tokenizer>&
   }
   task.is_right = [tokenizer, answers = std::move(answers)](std::size_t question,
                                                             std::span<const TokenId> generated) {
-    return answer_in(tokenizer->decode(generated)) == answers[question];
+    return answer_in(text_of(*tokenizer, generated)) == answers[question];
   };
   return task;
 }

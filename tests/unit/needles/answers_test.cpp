@@ -39,6 +39,9 @@ TEST(Answer, OfTokensIsTheirTexts) {
   EXPECT_TRUE(task.is_right(0, ids));
   EXPECT_FALSE(task.is_right(1, ids));
   EXPECT_FALSE(task.is_right(0, std::span(ids).first(ids.size() - 2)));
+  std::vector<TokenId> with_unknown = ids;
+  with_unknown.insert(with_unknown.begin() + 4, {tokenizer->vocabulary_size(), 1000000});
+  EXPECT_TRUE(task.is_right(0, with_unknown));
 }
 
 // Of 21 needles, 0 to 2 stand in the first decile, 19 and 20 in the last.

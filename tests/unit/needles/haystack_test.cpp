@@ -46,7 +46,8 @@ std::string wrong(const std::vector<Fact>& facts, const std::string& in, std::in
 }
 
 TEST(Haystack, RefusesWhatMakesNone) {
-  EXPECT_EQ(wrong(three, "One, two. Three", 1), "ends after 1 of 2 pieces of 4 characters and more, to a full stop");
+  EXPECT_EQ(wrong(three, "One, two. Three", 1),
+            "ends after 1 of 2 pieces of 4 characters and more, to a full stop");
   EXPECT_EQ(wrong({{"A", "red"}}, text, 0), "1 facts: expected 2 or more");
   EXPECT_EQ(wrong(three, text, 3), "few_shot 3 of 3 facts: no question is left");
   EXPECT_EQ(wrong(three, "caf\xe9. Two. Three.", 1), "is not UTF-8");
