@@ -62,6 +62,7 @@ class Needles final : public Workload {
     const std::size_t interval = recorder_.begin(prefix_phase, 0, 0, false);
     engine_->prefill_tree();
     recorder_.end(interval);
+    recorder_.observe(interval);
   }
 
   // All questions at once. The time check stands between the steps, outside of every phase; all ranks leave
