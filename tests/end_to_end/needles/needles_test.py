@@ -184,9 +184,10 @@ class Text(NeedlesTest):
         before = self.ids(self.settings)
         self.write("elsewhere", self.text + "More. ")
         self.assertEqual(self.ids({**self.settings, "text": "elsewhere"}), before, "only what is used of a text counts")
-        for name, content in (("text.txt", "x" + self.text), ("facts.csv", "name,color\nAnn,red\nBo,red\nCy,red\nDi,red")):
+        # As long as before: what differs is what the tokens are, and what is right.
+        for name, old, new in (("text.txt", "a", "b"), ("facts.csv", "Ann", "Nan"), ("facts.csv", ",", ",dark ")):
             kept = (self.folder / name).read_text()
-            self.write(name, content)
+            self.write(name, kept.replace(old, new).replace("dark color", "color"))
             self.assertEqual(set(self.ids(self.settings)) & set(before), set(), name)
             self.write(name, kept)
         self.assertEqual(set(self.ids({**self.settings, "few_shot": 1})) & set(before), set())

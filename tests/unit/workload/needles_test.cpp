@@ -100,9 +100,16 @@ TEST(Needles, CountAnswersInWhatTheModelGenerates) {
   EXPECT_EQ(record.metrics.count("accuracy.decile_0"), 1u);
   EXPECT_EQ(record.metrics.count("accuracy.decile_1"), 0u);  // five needles: every second decile
 
+  const Batch batch = make_needle_batch(*task, run.spec);
+  EXPECT_EQ(batch.nodes.front().tokens, task->document);
+  ASSERT_EQ(batch.sequences.size(), asked.size());
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    EXPECT_EQ(batch.sequences[i].prompt, task->questions[asked[i]].tokens);
+    EXPECT_EQ(batch.sequences[i].node, 0);
+  }
   const auto source = make_random_weights(run.spec.architecture, run.spec.seed, 1);
   Engine engine(load_model(*source, run.spec.dtype, 4, rank.engine()), rank.engine());
-  engine.prepare(make_needle_batch(*task, run.spec), {});
+  engine.prepare(batch, {});
   engine.prefill();
   for (int step = 1; step < 4; ++step) engine.decode();
   EXPECT_EQ(looked_at, engine.tokens());
