@@ -14,6 +14,8 @@
 namespace hydrajob {
 namespace {
 
+using PlaceOf = std::function<const Place&(std::string_view parameter)>;
+
 // What `make` returns; what it throws is told at the place of the parameter.
 template <class Make>
 auto of_parameter(std::string_view parameter, const Place& place, const Make& make) {
@@ -22,6 +24,22 @@ auto of_parameter(std::string_view parameter, const Place& place, const Make& ma
   } catch (const UsageError& error) {
     fail_at(place, fmt::format("{}: {}", parameter, error.what()));
   }
+}
+
+Haystack haystack_of(const RunSpec& spec, const PlaceOf& place_of) {
+  const auto facts = of_parameter("facts", place_of("facts"), [&] {
+    auto read = parse_facts(read_file(spec.facts), spec.facts);
+    if (read.size() < 2)
+      throw UsageError(fmt::format("{}: {} facts: expected 2 or more", spec.facts, read.size()));
+    return read;
+  });
+  if (spec.few_shot >= static_cast<std::int64_t>(facts.size())) {
+    fail_at(place_of("few_shot"), fmt::format("few_shot: {} of the {} facts in {}: no question is left",
+                                              spec.few_shot, facts.size(), spec.facts));
+  }
+  return of_parameter("text", place_of("text"), [&] {
+    return make_haystack(facts, read_file(spec.text), spec.few_shot, spec.text_length, spec.text);
+  });
 }
 
 std::int64_t length_of(const std::vector<TokenId>& tokens) {
@@ -40,10 +58,12 @@ std::string digest_of(const NeedleTask& task, const Haystack& haystack) {
 
 // A tokenizer that is not of these weights would ask for rows of the embedding that there are not.
 void check_ids(const NeedleTask& task, const RunSpec& spec, const Place& place) {
-  TokenId largest = *std::max_element(task.document.begin(), task.document.end());
-  for (const NeedleQuestion& question : task.questions) {
-    largest = std::max(largest, *std::max_element(question.tokens.begin(), question.tokens.end()));
-  }
+  TokenId largest = 0;
+  const auto include = [&](const std::vector<TokenId>& tokens) {
+    for (const TokenId id : tokens) largest = std::max(largest, id);
+  };
+  include(task.document);
+  for (const NeedleQuestion& question : task.questions) include(question.tokens);
   if (largest < spec.architecture.vocab) return;
   fail_at(place,
           fmt::format("weights: the tokenizer of {} makes token id {} of the text, the vocabulary of {} "
@@ -69,17 +89,7 @@ void NeedleTexts::fill(RunSpec& spec, const PlaceOf& place_of) {
 
 NeedleTexts::Tokenized NeedleTexts::make(const RunSpec& spec, const PlaceOf& place_of) {
   const auto tokenizer = tokenizer_of(spec, place_of);
-  const Place& at_text = place_of("text");
-  const auto facts = of_parameter("facts", place_of("facts"),
-                                  [&] { return parse_facts(read_file(spec.facts), spec.facts); });
-  const std::string text = of_parameter("text", at_text, [&] { return read_file(spec.text); });
-  const Haystack haystack = of_parameter("text", at_text, [&] {
-    try {
-      return make_haystack(facts, text, spec.few_shot, spec.text_length);
-    } catch (const UsageError& error) {
-      throw UsageError(fmt::format("{} with {}: {}", spec.text, spec.facts, error.what()));
-    }
-  });
+  const Haystack haystack = haystack_of(spec, place_of);
   auto task = std::make_shared<NeedleTask>(tokenized(haystack, tokenizer));
   check_ids(*task, spec, place_of("weights"));
   Tokenized result;

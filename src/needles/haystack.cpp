@@ -65,7 +65,8 @@ std::string in_one_line(std::string text) {
   return result;
 }
 
-std::string document_of(const std::vector<Fact>& facts, std::string_view text, std::int64_t text_length) {
+std::string document_of(const std::vector<Fact>& facts, std::string_view text, std::int64_t text_length,
+                        const std::string& origin) {
   const auto pieces = static_cast<std::int64_t>(facts.size()) - 1;
   const std::int64_t length = text_length / pieces;
   Text rest(text);
@@ -76,8 +77,8 @@ std::string document_of(const std::vector<Fact>& facts, std::string_view text, s
     if (i == pieces) break;
     const auto piece = rest.next(length);
     if (!piece) {
-      throw UsageError(fmt::format("ends after {} of {} pieces of {} characters and more, to a full stop", i,
-                                   pieces, length));
+      throw UsageError(fmt::format("{}: ends after {} of {} pieces of {} characters and more, to a full stop",
+                                   origin, i, pieces, length));
     }
     document += fmt::format(" {} ", *piece);
   }
@@ -108,22 +109,15 @@ std::vector<std::size_t> order_of_use(std::size_t n) {
   return order;
 }
 
-void check(const std::vector<Fact>& facts, std::string_view text, std::int64_t few_shot) {
-  if (facts.size() < 2) throw UsageError(fmt::format("{} facts: expected 2 or more", facts.size()));
-  if (few_shot >= static_cast<std::int64_t>(facts.size())) {
-    throw UsageError(fmt::format("few_shot {} of {} facts: no question is left", few_shot, facts.size()));
-  }
-  if (!is_utf8(text)) throw UsageError("is not UTF-8");
-}
-
 }  // namespace
 
 Haystack make_haystack(const std::vector<Fact>& facts, std::string_view text, std::int64_t few_shot,
-                       std::int64_t text_length) {
-  check(facts, text, few_shot);
+                       std::int64_t text_length, const std::string& origin) {
+  if (!is_utf8(text)) throw UsageError(origin + ": is not UTF-8");
   Haystack haystack;
   haystack.n_facts = static_cast<std::int64_t>(facts.size());
-  haystack.prompt = "Start of document:\n" + document_of(facts, text, text_length) + "\nEnd of document\n\n";
+  haystack.prompt =
+      "Start of document:\n" + document_of(facts, text, text_length, origin) + "\nEnd of document\n\n";
   for (const std::size_t i : order_of_use(facts.size())) {
     const std::string answer = title(facts[i].color);
     if (few_shot > 0) {

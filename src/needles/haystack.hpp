@@ -41,9 +41,10 @@ struct Haystack {
 
 // Between each two facts stands a piece of the text: text_length / (facts - 1) characters, and on to the end
 // of the sentence. `few_shot` facts become examples with their answers, the others questions. At least two
-// facts, few_shot less than there are. Throws UsageError that says what is wrong, without a place.
+// facts, few_shot less than there are. Throws UsageError that begins with `origin` for a text that is too
+// short, or not UTF-8.
 Haystack make_haystack(const std::vector<Fact>& facts, std::string_view text, std::int64_t few_shot,
-                       std::int64_t text_length);
+                       std::int64_t text_length, const std::string& origin);
 
 // What stands in a generated text between the first ### and ### of one line, without space around it and
 // without commas.

@@ -28,7 +28,7 @@ void print_part(const std::string& text) {
 void print_text(char** arguments) {
   const auto facts = parse_facts(read_file(arguments[1]), arguments[1]);
   const Haystack haystack =
-      make_haystack(facts, read_file(arguments[0]), number(arguments[2]), number(arguments[3]));
+      make_haystack(facts, read_file(arguments[0]), number(arguments[2]), number(arguments[3]), arguments[0]);
   print_part(haystack.prompt);
   for (const HaystackQuestion& question : haystack.questions) {
     print_part(question.prompt);

@@ -201,9 +201,9 @@ class Text(NeedlesTest):
         self.expect_refused(but(text=None), "workload needles needs 'text'")
         self.expect_refused(but(text="none.txt"), "a.yaml:7:7: text: none.txt: cannot be read: No such file or directory")
         self.expect_refused(but(facts="text.txt"), "a.yaml:8:8: facts: text.txt:1: expected a header with a column 'name'")
-        self.expect_refused(but(text_length=9000), "a.yaml:7:7: text: text.txt with facts.csv: ends after 1 of 5 pieces of "
-                                                   "1800 characters and more, to a full stop")
-        self.expect_refused(but(few_shot=6), "few_shot 6 of 6 facts: no question is left")
+        self.expect_refused(but(text_length=9000), "a.yaml:7:7: text: text.txt: ends after 1 of 5 pieces of 1800 characters "
+                                                   "and more, to a full stop")
+        self.expect_refused(but(few_shot=6), "a.yaml:9:11: few_shot: 6 of the 6 facts in facts.csv: no question is left")
         self.expect_refused(but(needles=6), "needles: with `text`, they are the facts")
         self.expect_refused(but(prefix=100), "prefix: with `text`, as long as the text's tokens")
         self.expect_refused(but(weights=None, model=SOURCE / "configs/models/tiny.yaml"),

@@ -13,7 +13,7 @@ constexpr const char* text = "One,\ntwo.  Three   and\r\nfour. Five";
 
 // random.seed(9); random.shuffle([0, 1, 2]) is [0, 2, 1].
 TEST(Haystack, IsWrittenAsTheReferenceWritesIt) {
-  const Haystack haystack = make_haystack(three, text, 1, 8);
+  const Haystack haystack = make_haystack(three, text, 1, 8, "t");
   EXPECT_EQ(haystack.prompt,
             "Start of document:\n"
             "The dog named Ann has fur that is blue. One, two. "
@@ -30,27 +30,24 @@ TEST(Haystack, IsWrittenAsTheReferenceWritesIt) {
 }
 
 TEST(Haystack, WithoutExamplesAllAreQuestions) {
-  const Haystack haystack = make_haystack(three, text, 0, 8);
+  const Haystack haystack = make_haystack(three, text, 0, 8, "t");
   EXPECT_TRUE(haystack.prompt.ends_with("End of document\n\n"));
   EXPECT_EQ(haystack.questions.size(), 3u);
 }
 
 TEST(Haystack, CountsCharactersNotBytes) {
   // Five characters are "ééééé": the piece ends at the first full stop, not at the second.
-  const Haystack haystack = make_haystack({{"A", "red"}, {"B", "blue"}}, "ééééé.a.b.", 0, 5);
+  const Haystack haystack = make_haystack({{"A", "red"}, {"B", "blue"}}, "ééééé.a.b.", 0, 5, "t");
   EXPECT_NE(haystack.prompt.find("is red. ééééé. The dog named B"), std::string::npos) << haystack.prompt;
 }
 
-std::string wrong(const std::vector<Fact>& facts, const std::string& in, std::int64_t few_shot) {
-  return failure([&] { make_haystack(facts, in, few_shot, 8); });
-}
-
-TEST(Haystack, RefusesWhatMakesNone) {
-  EXPECT_EQ(wrong(three, "One, two. Three", 1),
-            "ends after 1 of 2 pieces of 4 characters and more, to a full stop");
-  EXPECT_EQ(wrong({{"A", "red"}}, text, 0), "1 facts: expected 2 or more");
-  EXPECT_EQ(wrong(three, text, 3), "few_shot 3 of 3 facts: no question is left");
-  EXPECT_EQ(wrong(three, "caf\xe9. Two. Three.", 1), "is not UTF-8");
+TEST(Haystack, RefusesTextsThatMakeNone) {
+  const auto wrong = [](const std::string& in) {
+    return failure([&] { make_haystack(three, in, 1, 8, "t"); });
+  };
+  EXPECT_EQ(wrong("One, two. Three"), "t: ends after 1 of 2 pieces of 4 characters and more, to a full stop");
+  EXPECT_EQ(wrong(""), "t: ends after 0 of 2 pieces of 4 characters and more, to a full stop");
+  EXPECT_EQ(wrong("caf\xe9. Two. Three."), "t: is not UTF-8");
 }
 
 std::vector<Fact> facts(const std::string& csv) {
