@@ -201,6 +201,8 @@ class Text(NeedlesTest):
         self.expect_refused(but(text=None), "workload needles needs 'text'")
         self.expect_refused(but(text="none.txt"), "a.yaml:7:7: text: none.txt: cannot be read: No such file or directory")
         self.expect_refused(but(facts="text.txt"), "a.yaml:8:8: facts: text.txt:1: expected a header with a column 'name'")
+        self.write("one.csv", "name,color\nAnn,red\n")
+        self.expect_refused(but(facts="one.csv"), "a.yaml:8:8: facts: one.csv: 1 facts: expected 2 or more")
         self.expect_refused(but(text_length=9000), "a.yaml:7:7: text: text.txt: ends after 1 of 5 pieces of 1800 characters "
                                                    "and more, to a full stop")
         self.expect_refused(but(few_shot=6), "a.yaml:9:11: few_shot: 6 of the 6 facts in facts.csv: no question is left")
