@@ -7,7 +7,7 @@
 # Called as a script (cmake -P) it writes the header: SOURCE_DIR, OUTPUT, FLAGS.
 
 # The numbers, the values of random weights, and what `auto` chooses.
-set(HJ_DIGEST_FOLDERS kernels src/comm src/device src/engine src/timing src/weights src/workload)
+set(HJ_DIGEST_FOLDERS kernels src/comm src/device src/engine src/needles src/timing src/weights src/workload)
 set(HJ_DIGEST_FILES src/base/bf16.hpp src/base/philox.hpp src/grid/cost_model.cpp src/grid/cost_model.hpp)
 set(HJ_CODE_DIGEST_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 

@@ -11,6 +11,8 @@ from .schema import StoreError, mode_rank
 
 # The parameters that the tables and plots spread out. Everything else that shapes a result must be equal to compare.
 AXES = ("mode", "batch", "prefix", "tree", "suffix")
+# A parameter of needles that is its batch: each question is a sequence.
+QUESTIONS = "param.questions"
 # How long was measured; it does not shape what is measured.
 EFFORT = ("warmup", "iterations", "max_iterations", "target_ci", "timeout")
 
@@ -27,14 +29,17 @@ class Quantity:
 
     name: str
     unit: str
-    phase: str   # whose samples show the distribution
-    sample: str  # what one of them is
+    per_second: float  # of the unit, where the quantity is a time
+    phase: str         # whose samples show the distribution
+    sample: str        # what one of them is
     higher_is_better: bool
+    batch: str = "batch"  # what it calls the axis
 
 
 QUANTITIES = {
-    "generate": Quantity("decode throughput", "tokens/s", "decode_step", "decode step", True),
-    "attention": Quantity("attention time", "µs", "attention", "call", False),
+    "generate": Quantity("decode throughput", "tokens/s", 1, "decode_step", "decode step", True),
+    "attention": Quantity("attention time", "µs", 1e6, "attention", "call", False),
+    "needles": Quantity("time to answer", "ms", 1e3, "total", "iteration", False, "questions"),
 }
 
 
@@ -48,7 +53,8 @@ class Section:
     fraction, fraction_lo/_hi   of noattention's speed
     ceiling_prefix              where noattention was measured, if not at this prefix; else missing
     roofline                    fraction of the roofline's speed
-    n, converged, step_s        samples; 1 if they converged; median of the phase, seconds
+    n, converged, step_s        samples; 1 if they converged; median of a decode step or a call, seconds
+    accuracy                    questions answered rightly, of all (needles)
     """
 
     workload: str
@@ -71,6 +77,9 @@ class Section:
                  for n in names if self.setting.get(n) is not None]
         return f"{self.workload}: {', '.join(texts)}"
 
+    def axis_name(self, axis):
+        return self.quantity.batch if axis == "batch" else axis
+
     def modes(self):
         return sorted(self.cells["mode"].unique(), key=mode_rank)
 
@@ -88,11 +97,12 @@ def make_sections(runs):
     """The sections of all workloads that have a quantity, in the order in which their first runs stand in the store."""
     if runs.empty:
         return []
+    runs = with_batches(runs)
     for name in ("workload", "mode", "batch"):
         if f"param.{name}" not in runs:
             raise StoreError(f"/runs has no column param.{name}")
     runs = runs[runs["param.workload"].isin(list(QUANTITIES))]
-    names = [c[len("param."):] for c in runs.columns if c.startswith("param.")]
+    names = [c[len("param."):] for c in runs.columns if c.startswith("param.") and c != QUESTIONS]
     fixed = [*OWN_COLUMNS, *(n for n in names if n not in AXES and n not in EFFORT)]
     groups = {}
     for index, key in zip(runs.index, _keys(runs, fixed)):
@@ -100,6 +110,14 @@ def make_sections(runs):
     settings = {key: dict(zip(fixed, key)) for key in groups}
     return [_make_section(runs.loc[rows], settings[key], _differing(settings, settings[key]["workload"]))
             for key, rows in groups.items()]
+
+
+def with_batches(runs):
+    """The runs with param.batch also where it is called questions."""
+    if QUESTIONS not in runs:
+        return runs
+    batches = runs["param.batch"].fillna(runs[QUESTIONS]) if "param.batch" in runs else runs[QUESTIONS]
+    return runs.assign(**{"param.batch": batches})
 
 
 def _keys(runs, names):
@@ -148,7 +166,7 @@ def _column(runs, name):
 
 
 def _add_quantity(cells, runs, workload):
-    phase = QUANTITIES[workload].phase
+    quantity = QUANTITIES[workload]
     if workload == "generate":
         # decode_tokens_per_s = batch (new_tokens - 1) / decode.median: its interval's ends are those of the time, turned.
         median = _column(runs, "decode.median")
@@ -158,9 +176,10 @@ def _add_quantity(cells, runs, workload):
         cells["n"] = _column(runs, "decode.n")
     else:
         for name, metric in (("value", "median"), ("lo", "ci_lo"), ("hi", "ci_hi")):
-            cells[name] = 1e6 * _column(runs, f"{phase}.{metric}")
-        cells["n"] = _column(runs, f"{phase}.n")
-    cells["step_s"] = _column(runs, f"{phase}.median")
+            cells[name] = quantity.per_second * _column(runs, f"{quantity.phase}.{metric}")
+        cells["n"] = _column(runs, f"{quantity.phase}.n")
+    cells["step_s"] = _column(runs, "attention.median" if workload == "attention" else "decode_step.median")
+    cells["accuracy"] = _column(runs, "accuracy")
     cells["roofline"] = _column(runs, "roofline_fraction")
     cells["converged"] = _column(runs, "converged")
     cells.loc[cells["status"] != "ok", ["value", "lo", "hi"]] = np.nan

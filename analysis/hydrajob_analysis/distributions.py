@@ -11,15 +11,19 @@ from .drawing import Plot, doubling_ticks, evenly, make_facets, mode_style
 MAX_POINTS = 400  # of one run
 MAX_ROWS = 30     # of one plot
 
+# By workload: the axes that each plot has one value of, and the one whose values are left out where there are too many.
+PLOTS = {"generate": (("batch",), "prefix"), "attention": (("batch", "prefix"), "suffix"),
+         "needles": (("prefix",), "batch")}
+
 
 def distribution_plots(section, samples):
     own = _slowest_rank(samples, section)
     plots = []
-    split = ("batch",) if section.workload == "generate" else ("batch", "prefix")
+    split, limited = PLOTS[section.workload]
     measured = section.measured()
     for group in dict.fromkeys(zip(*(measured[name] for name in split))):
         cells = [c for c in measured.to_dict("records") if tuple(c[name] for name in split) == group and c["run"] in own]
-        rows = _limit_rows(cells, "prefix" if section.workload == "generate" else "suffix")
+        rows = _limit_rows(cells, limited)
         if rows:
             plots.append(_distribution(section, rows, own, dict(zip(split, group)), len(cells)))
     return plots
@@ -59,7 +63,7 @@ def _distribution(section, rows, times, place, n_cells):
     _scale_relative(axis, np.concatenate(relative))
     name = section.quantity.sample
     axis.set_xlabel(f"{name} / its median")
-    where = ", ".join(f"{key} {value}" for key, value in place.items())
+    where = ", ".join(f"{section.axis_name(key)} {value}" for key, value in place.items())
     axis.set_title(f"{where}: every {name}, slowest rank", loc="left")
     axis.text(1.015, 1.0, "median", transform=axis.transAxes, va="bottom", fontsize=8)
     caption = (f"Every {name} relative to its run's median, {where}. Box: quartiles and median; line: 5th to 95th "
@@ -90,9 +94,10 @@ def _draw_distribution(axis, y, times, colour):
 
 
 def _row_place(cell):
-    return (cell["prefix"], cell["tree"], cell["suffix"])
+    return (cell["batch"], cell["prefix"], cell["tree"], cell["suffix"])
 
 
 def _row_label(section, cell, place):
-    varied = [n for n in ("prefix", "tree", "suffix") if n not in place and section.varies(n) and cell[n] is not None]
-    return "  ".join([*(f"{name} {cell[name]}" for name in varied), cell["mode"]])
+    varied = [n for n in ("batch", "prefix", "tree", "suffix")
+              if n not in place and section.varies(n) and cell[n] is not None]
+    return "  ".join([*(f"{section.axis_name(name)} {cell[name]}" for name in varied), cell["mode"]])

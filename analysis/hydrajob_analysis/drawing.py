@@ -87,7 +87,7 @@ def _legend_columns(labels, width):
 def facet_title(section, others, facet):
     shown = [(name, value) for name, value in zip(others, facet) if value not in (None, "") and
              (name in ("batch", "prefix") or section.varies(name))]
-    return ", ".join(f"{name} {value}" for name, value in shown)
+    return ", ".join(f"{section.axis_name(name)} {value}" for name, value in shown)
 
 
 def label_axes(figure, axes, x_label, section, y_label=None):

@@ -10,7 +10,7 @@ from .lines import line_plots, speedup_plots
 def section_plots(section, samples):
     """All plots of a section; those without at least two points to compare are left out."""
     with matplotlib.rc_context(STYLE):
-        lines = _attention_lines(section) if section.workload == "attention" else _generate_lines(section)
+        lines = LINES[section.workload](section)
         return [*lines, *distribution_plots(section, samples)]
 
 
@@ -25,3 +25,11 @@ def _attention_lines(section):
         if plots:
             return [*plots, *speedup_plots(section, x)]
     return []
+
+
+def _needle_lines(section):
+    """The paper's figure 5."""
+    return [*line_plots(section, "batch"), *speedup_plots(section, "batch")]
+
+
+LINES = {"generate": _generate_lines, "attention": _attention_lines, "needles": _needle_lines}

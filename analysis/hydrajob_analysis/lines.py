@@ -35,12 +35,12 @@ def line_plots(section, x):
         axis.set_title(facet_title(section, others, facet), loc="left")
         scale_x(axis, ticks + [c[x] for c in missing])
         scale_y(axis, values)
-    label_axes(figure, axes, _axis_label(x), section)
+    label_axes(figure, axes, _axis_label(section, x), section)
     draw_legend(figure, handles)
-    caption = f"{section.quantity.name.capitalize()} by {x}. Bars: 95 % interval of the median."
+    caption = f"{section.quantity.name.capitalize()} by {section.axis_name(x)}. Bars: 95 % interval of the median."
     if len(facets) < len(series):
         caption += f" {len(facets)} of {len(series)} panels, evenly chosen."
-    return [Plot(f"{section.workload}-by-{x}", caption, figure)]
+    return [Plot(f"{section.workload}-by-{section.axis_name(x)}", caption, figure)]
 
 
 def _place(cell, axes):
@@ -120,10 +120,11 @@ def speedup_plots(section, x):
         axis.set_title(mode, loc="left")
         scale_x(axis, [c[x] for c in cells])
         scale_y(axis, [1, *(c["speedup"] for c in cells)])
-    label_axes(figure, axes, _axis_label(x), None, f"speed-up over {BASELINE}")
+    label_axes(figure, axes, _axis_label(section, x), None, f"speed-up over {BASELINE}")
     draw_legend(figure, handles)
-    return [Plot(f"{section.workload}-speedup-by-{x}", f"Speed-up over {BASELINE} by {x}. Bars: what both 95 % intervals "
-                 "allow.", figure)]
+    name = section.axis_name(x)
+    return [Plot(f"{section.workload}-speedup-by-{name}", f"Speed-up over {BASELINE} by {name}. Bars: what both 95 % "
+                 "intervals allow.", figure)]
 
 
 def _draw_speedup(axis, cells, x, style):
@@ -138,5 +139,7 @@ def _sizes(cells):
     return {"markersize": 4, "capsize": 2.5} if len(cells) <= 16 else {"markersize": 2.5, "capsize": 0}
 
 
-def _axis_label(x):
-    return f"{x} (completions)" if x == "batch" else f"{x} (tokens)"
+def _axis_label(section, x):
+    if x == "batch":
+        return "batch (completions)" if section.axis_name(x) == x else section.axis_name(x)
+    return f"{x} (tokens)"

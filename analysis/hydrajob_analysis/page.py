@@ -30,8 +30,9 @@ details > summary { cursor: pointer; margin: .5rem 0; color: #0b5cad; }
 METHOD = f"""
 <p>A value is the median over the measured iterations, warm-up left out; of each iteration and step the slowest rank
 counts. The 95 % interval is that of the median from order statistics; there is none below 6 samples.</p>
-<p>Decode throughput is batch × (new_tokens − 1) / (sum of the decode steps). “× {BASELINE}” is the speed over that of
-<code>{BASELINE}</code> at the same batch, prefix and suffix; “of {CEILING}” the part of the speed of
+<p>Decode throughput is batch × (new_tokens − 1) / (sum of the decode steps). The time to answer is that of all
+questions at once: their prefill and all decode steps, the document being in the cache. “× {BASELINE}” is the speed
+over that of <code>{BASELINE}</code> at the same batch, prefix and suffix; “of {CEILING}” the part of the speed of
 <code>{CEILING}</code>, the same model with the attention left out. The ends of a ratio's bar come from the ends of both
 intervals. “Of roofline” is the time predicted from the FLOPs, the bytes and the machine's measured ceilings, over the
 time measured.</p>

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from . import numbers
-from .cells import BASELINE, CEILING
+from .cells import BASELINE, CEILING, with_batches
 from .schema import IDLE, STATUSES, THROTTLE_REASONS, mode_rank
 from .tables import Table
 
@@ -68,13 +68,13 @@ def result_table(section):
     always = {"batch", "prefix", "mode"} | ({"suffix"} if section.workload == "attention" else set())
     axes = [axis for axis in ("batch", "prefix", "tree", "suffix", "mode") if axis in always or section.varies(axis)]
     columns = [*axes, section.quantity.unit, "95 % interval", f"× {BASELINE}", f"of {CEILING}", "of roofline",
-               _step_name(section), "n"]
+               _step_name(section), "accuracy", "n"]
     reasons = {}
     rows = [_result_row(cell, axes, section, reasons) for cell in section.cells.to_dict("records")]
     keep = [i for i, column in enumerate(columns) if column in axes or any(row[i] for row in rows)]
     return Table(
         title=f"{section.title()} — {section.quantity.name}, {section.quantity.unit}",
-        columns=[columns[i] for i in keep],
+        columns=[section.axis_name(columns[i]) for i in keep],
         rows=[[row[i] for i in keep] for row in rows],
         left=frozenset(("mode", "tree")),
         breaks=_breaks(section.cells),
@@ -83,19 +83,20 @@ def result_table(section):
 
 
 def _step_name(section):
-    return "decode step" if section.workload == "generate" else "per call"
+    return "per call" if section.workload == "attention" else "decode step"
 
 
 def _result_row(cell, axes, section, reasons):
     row = [_axis_text(cell[axis]) for axis in axes]
     if pd.isna(cell["value"]):
-        return [*row, _why_missing(cell, section, reasons), "", "", "", "", "", ""]
+        return [*row, _why_missing(cell, section, reasons), *[""] * 7]
     mark = "*" if cell["ceiling_prefix"] is not None else ""
     fraction = numbers.percent(cell["fraction"])
-    step = numbers.duration(cell["step_s"]) if section.workload == "generate" else ""
+    step = "" if section.workload == "attention" else numbers.duration(cell["step_s"])
     return [*row, numbers.significant(cell["value"]) + ("" if cell["converged"] != 0 else "~"),
             numbers.interval(cell["lo"], cell["hi"], cell["value"]), numbers.ratio(cell["speedup"]),
-            fraction + mark if fraction else "", numbers.percent(cell["roofline"]), step, _axis_text(cell["n"])]
+            fraction + mark if fraction else "", numbers.percent(cell["roofline"]), step,
+            numbers.percent(cell["accuracy"]), _axis_text(cell["n"])]
 
 
 def _axis_text(value):
@@ -164,7 +165,7 @@ def _grid_table(section, column, title, show):
     outer = len(down) - 1
     return Table(
         title=title,
-        columns=[*down, *(v if across == "mode" else f"{across} {_axis_text(v)}" for v in order)],
+        columns=[*map(section.axis_name, down), *(v if across == "mode" else f"{across} {_axis_text(v)}" for v in order)],
         rows=[[*map(_axis_text, key), *(rows[key].get(v, "") for v in order)] for key in keys],
         left=frozenset({"mode", "tree"}.intersection(down)),
         breaks=frozenset(i for i in range(1, len(keys)) if keys[i][:outer] != keys[i - 1][:outer]),
@@ -178,7 +179,7 @@ def _number_rank(value):
 
 def unmeasured_table(runs):
     """Runs that are not ok, counted by status, mode and reason."""
-    runs = runs[runs["status"] != "ok"]
+    runs = with_batches(runs[runs["status"] != "ok"])
     groups = {}
     for run in runs.to_dict("records"):
         key = (run["status"].replace("_", " "), run["param.mode"], run["reason"] or "")

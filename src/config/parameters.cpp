@@ -1,8 +1,10 @@
 #include "config/parameters.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,8 +27,9 @@ std::vector<ParameterInfo> what_runs() {
   return {
       {.name = "workload",
        .type = choice,
-       .doc = "what is measured: a model generating, or the attention operation alone",
-       .choices = {"generate", "attention"},
+       .doc = "what is measured: a model generating, the attention operation alone, or questions about a "
+              "long document",
+       .choices = {"generate", "attention", "needles"},
        .fallback = word("generate"),
        .axis = false},
       {.name = "mode",
@@ -42,7 +45,7 @@ std::vector<ParameterInfo> what_runs() {
        .without = "that of `weights`, or required"},
       {.name = "weights",
        .type = text,
-       .applies_to = AppliesTo::generate,
+       .applies_to = workloads::of_models,
        .doc = "`random`, or the path of a model file",
        .fallback = word("random")},
       {.name = "dtype",
@@ -66,6 +69,7 @@ std::vector<ParameterInfo> what_runs() {
 std::vector<ParameterInfo> what_shapes() {
   return {
       {.name = "batch",
+       .applies_to = workloads::of_batches,
        .unit = "sequences",
        .doc = "completions at once",
        .minimum = 1,
@@ -73,27 +77,30 @@ std::vector<ParameterInfo> what_shapes() {
        .fallback = whole(1)},
       {.name = "prefix",
        .unit = "tokens",
-       .doc = "tokens that all sequences share",
+       .doc = "tokens that all sequences share; needles: of a document without `text`, required there",
        .maximum = max_tokens,
        .fallback = whole(0)},
       {.name = "tree",
        .type = text,
+       .applies_to = workloads::of_batches,
        .unit = "tokens",
        .doc =
            "shared tokens as a tree, root first, nodes x length a level: `1x1024/4x128`; instead of `prefix`",
        .without = "one segment of `prefix` tokens"},
       {.name = "suffix",
        .unit = "tokens",
-       .doc = "each sequence's own tokens: its prompt (generate), its part of the cache (attention)",
+       .doc =
+           "each sequence's own tokens: its prompt (generate), its part of the cache (attention), a question "
+           "about a document without `text` (needles, required there)",
        .maximum = max_tokens,
        .fallback = whole(0)},
       {.name = "new_tokens",
-       .applies_to = AppliesTo::generate,
+       .applies_to = workloads::of_models,
        .unit = "tokens",
        .doc = "tokens to generate a sequence",
        .minimum = 1,
        .maximum = max_tokens,
-       .without = "required"},
+       .without = "required; needles: `10`"},
   };
 }
 
@@ -101,13 +108,13 @@ std::vector<ParameterInfo> what_samples() {
   return {
       {.name = "temperature",
        .type = real,
-       .applies_to = AppliesTo::generate,
+       .applies_to = workloads::generate,
        .doc = "sampling temperature; 0 is greedy",
        .maximum = 1e6,
        .fallback = 0.0},
       {.name = "top_p",
        .type = real,
-       .applies_to = AppliesTo::generate,
+       .applies_to = workloads::generate,
        .doc = "smallest set of tokens of this probability is sampled from; 1 keeps all",
        .maximum = 1,
        .above_minimum = true,
@@ -117,7 +124,7 @@ std::vector<ParameterInfo> what_samples() {
        .maximum = max_exact,
        .fallback = whole(1)},
       {.name = "prefill_chunk",
-       .applies_to = AppliesTo::generate,
+       .applies_to = workloads::of_models,
        .unit = "tokens",
        .doc = "rows computed at once while prompts are read; 0: 512 on a CPU, 4096 on a GPU",
        .minimum = 0,
@@ -126,29 +133,67 @@ std::vector<ParameterInfo> what_samples() {
   };
 }
 
+std::vector<ParameterInfo> what_needles() {
+  return {
+      {.name = "questions",
+       .applies_to = workloads::needles,
+       .doc = "questions at once, each a sequence",
+       .minimum = 1,
+       .maximum = 1 << 24,
+       .without = "required"},
+      {.name = "text",
+       .type = text,
+       .applies_to = workloads::needles,
+       .doc = "path of the text that the facts are hidden in; with `facts`, and `weights` with a tokenizer",
+       .without = "a document of token ids"},
+      {.name = "facts",
+       .type = text,
+       .applies_to = workloads::needles,
+       .doc = "path of the facts: CSV with the columns name and color",
+       .without = "none"},
+      {.name = "few_shot",
+       .applies_to = workloads::needles,
+       .doc = "facts that become examples with their answers, behind the document",
+       .maximum = 1 << 24,
+       .without = "`5`; without `text` none"},
+      {.name = "text_length",
+       .applies_to = workloads::needles,
+       .unit = "characters",
+       .doc = "of the text between all facts, before its pieces go on to the end of a sentence",
+       .maximum = max_tokens,
+       .without = "`50000`; without `text` none"},
+      {.name = "needles",
+       .applies_to = workloads::needles,
+       .doc = "keys with their values in a document of token ids",
+       .minimum = 1,
+       .maximum = 1 << 24,
+       .without = "`256`; with `text` the facts"},
+  };
+}
+
 std::vector<ParameterInfo> what_operation() {
   return {
       {.name = "n_heads",
-       .applies_to = AppliesTo::attention,
+       .applies_to = workloads::attention,
        .doc = "query heads, of all ranks",
        .minimum = 1,
        .maximum = 65536,
        .without = "that of `model`, or required"},
       {.name = "n_kv_heads",
-       .applies_to = AppliesTo::attention,
+       .applies_to = workloads::attention,
        .doc = "key and value heads, of all ranks",
        .minimum = 1,
        .maximum = 65536,
        .without = "that of `model`, or required"},
       {.name = "head_dim",
-       .applies_to = AppliesTo::attention,
+       .applies_to = workloads::attention,
        .doc = "elements a head, an even number",
        .minimum = 2,
        .maximum = 1024,
        .without = "that of `model`, or required"},
       {.name = "l2",
        .type = choice,
-       .applies_to = AppliesTo::attention,
+       .applies_to = workloads::attention,
        .doc = "caches before each iteration: flushed, or as the last one left them",
        .choices = {"cold", "warm"},
        .fallback = word("cold")},
@@ -191,7 +236,7 @@ std::vector<ParameterInfo> what_measures() {
 
 std::vector<ParameterInfo> make_table() {
   std::vector<ParameterInfo> table = what_runs();
-  for (auto part : {what_shapes(), what_samples(), what_operation(), what_measures()})
+  for (auto part : {what_shapes(), what_samples(), what_needles(), what_operation(), what_measures()})
     table.insert(table.end(), part.begin(), part.end());
   return table;
 }
@@ -219,16 +264,19 @@ std::string values_text(const ParameterInfo& info) {
   return "number, " + range_text(info);
 }
 
-std::string_view workload_text(AppliesTo applies) {
-  switch (applies) {
-    case AppliesTo::generate:
-      return "generate";
-    case AppliesTo::attention:
-      return "attention";
-    case AppliesTo::every_workload:
-      break;
+constexpr std::array<std::pair<std::string_view, unsigned>, 3> workload_bits{{
+    {"generate", workloads::generate},
+    {"attention", workloads::attention},
+    {"needles", workloads::needles},
+}};
+
+std::string workloads_text(unsigned set) {
+  if (set == workloads::all) return "all";
+  std::vector<std::string_view> names;
+  for (const auto& [name, bit] : workload_bits) {
+    if ((set & bit) != 0) names.push_back(name);
   }
-  return "both";
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -256,7 +304,9 @@ std::vector<std::string> parameter_names() {
 }
 
 bool applies_to(const ParameterInfo& info, std::string_view workload) {
-  return info.applies_to == AppliesTo::every_workload || workload_text(info.applies_to) == workload;
+  return std::any_of(workload_bits.begin(), workload_bits.end(), [&](const auto& known) {
+    return known.first == workload && (known.second & info.applies_to) != 0;
+  });
 }
 
 std::string_view rival_of(std::string_view parameter) {
@@ -285,7 +335,7 @@ std::string parameter_table_markdown() {
   std::string text = "| key | values | default | unit | workload | what |\n|---|---|---|---|---|---|\n";
   for (const auto& info : parameter_table()) {
     text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", info.name, values_text(info),
-                        default_text(info), info.unit, workload_text(info.applies_to), info.doc);
+                        default_text(info), info.unit, workloads_text(info.applies_to), info.doc);
   }
   return text;
 }

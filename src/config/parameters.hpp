@@ -20,14 +20,22 @@ enum class ParameterType {
   text,     // std::string, free
 };
 
-enum class AppliesTo { every_workload, generate, attention };
+// Sets of workloads, as bits.
+namespace workloads {
+inline constexpr unsigned generate = 1;
+inline constexpr unsigned attention = 2;
+inline constexpr unsigned needles = 4;
+inline constexpr unsigned all = generate | attention | needles;
+inline constexpr unsigned of_models = generate | needles;
+inline constexpr unsigned of_batches = generate | attention;
+}  // namespace workloads
 
 struct ParameterInfo {
   std::string_view name = {};
   ParameterType type = ParameterType::integer;
-  AppliesTo applies_to = AppliesTo::every_workload;
-  std::string_view unit = {};  // empty: none
-  std::string_view doc = {};   // one line
+  unsigned applies_to = workloads::all;  // that take it
+  std::string_view unit = {};            // empty: none
+  std::string_view doc = {};             // one line
   // integer and real: minimum <= value <= maximum
   double minimum = 0;
   double maximum = std::numeric_limits<double>::infinity();

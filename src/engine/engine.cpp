@@ -80,19 +80,21 @@ class Engine::Impl {
     context_.device->copy_to_device(s.step->data(), first.data(), first.size() * sizeof(std::int32_t));
   }
 
-  void prefill() {
+  void prefill_tree() {
     State& s = *state_;
-    for (std::size_t i = 0; i < s.layout.prefill.size(); ++i) {
-      if (i == s.layout.prompts_begin) copy_paths();
-      const Pass& pass = s.layout.prefill[i];
-      s.prefill_rows->upload(pass, *context_.device);
-      s.forward->run(device_pass(*s.prefill_rows, pass, s.prefill_plans[i].get()), *s.cache);
-      s.forward->keep_wanted(pass);
-    }
-    if (s.layout.prompts_begin == s.layout.prefill.size()) copy_paths();
+    run_prefill(0, s.layout.prompts_begin);
+    s.has_tree = true;
+  }
+
+  void prefill_prompts() {
+    State& s = *state_;
+    if (!s.has_tree) throw UsageError("prompts of a batch whose tree has not been computed");
+    copy_paths();
+    run_prefill(s.layout.prompts_begin, s.layout.prefill.size());
     s.last_logits = expand(s.forward->logits_of_kept(s.layout.n_logits_rows));
     draw(nullptr, nullptr, nullptr);
     s.steps = 1;
+    s.has_tree = !draws_from_tree(s.layout);
   }
 
   void decode() {
@@ -170,6 +172,7 @@ class Engine::Impl {
     bool share = true;
     bool attends = true;
     bool record_decode = true;
+    bool has_tree = false;   // computed, in the cache
     std::int64_t steps = 0;  // drawn so far
     std::size_t bytes = 0;   // of all below
     std::optional<KvCache> cache;
@@ -243,6 +246,23 @@ class Engine::Impl {
     state.forward->tune_logits(state.layout.decode.n_rows());
   }
 
+  static bool draws_from_tree(const BatchLayout& layout) {
+    return std::any_of(layout.prefill.begin(),
+                       layout.prefill.begin() + static_cast<std::ptrdiff_t>(layout.prompts_begin),
+                       [](const Pass& pass) { return !pass.wanted.empty(); });
+  }
+
+  // Passes [begin, end) of the prefill.
+  void run_prefill(std::size_t begin, std::size_t end) {
+    State& s = *state_;
+    for (std::size_t i = begin; i < end; ++i) {
+      const Pass& pass = s.layout.prefill[i];
+      s.prefill_rows->upload(pass, *context_.device);
+      s.forward->run(device_pass(*s.prefill_rows, pass, s.prefill_plans[i].get()), *s.cache);
+      s.forward->keep_wanted(pass);
+    }
+  }
+
   // The step runs once while it is recorded: what it changed is set back.
   void record() {
     state_->recorded = context_.device->record([this] { step(); });
@@ -311,7 +331,14 @@ void Engine::reset() {
   impl_->reset();
 }
 void Engine::prefill() {
-  impl_->prefill();
+  prefill_tree();
+  prefill_prompts();
+}
+void Engine::prefill_tree() {
+  impl_->prefill_tree();
+}
+void Engine::prefill_prompts() {
+  impl_->prefill_prompts();
 }
 void Engine::decode() {
   impl_->decode();

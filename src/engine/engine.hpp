@@ -51,10 +51,16 @@ class Engine {
   // Bytes held for the prepared batch on this rank, the weights not counted.
   std::size_t bytes_prepared() const;
 
-  // Forgets all that was generated; the prepared batch starts again.
+  // Forgets all that was generated; the prepared batch starts again. The tree stays, once it is computed.
   void reset();
   // Computes the tree and the prompts, draws each sequence's first token.
   void prefill();
+  // The same in two: the tree, once for all that follow, and the prompts; noshared: with them each sequence
+  // copies what is above it. After reset() the prompts alone can be computed again where every sequence has
+  // one; those without draw from the tree's last rows, which are used up then. Throws UsageError without a
+  // tree.
+  void prefill_tree();
+  void prefill_prompts();
   // One step: from every sequence's last token to its next. At most new_tokens - 1 times after prefill().
   void decode();
 

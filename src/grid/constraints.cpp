@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "needles/token_needles.hpp"
+
 namespace hydrajob {
 namespace {
 
@@ -22,7 +24,7 @@ void check_heads(const RunSpec& spec, const PlaceOf& place_of) {
 }
 
 void check_split(const RunSpec& spec, const PlaceOf& place_of) {
-  const bool model = spec.workload == WorkloadKind::generate;
+  const bool model = has_model(spec.workload);
   const Architecture& a = spec.architecture;
   const std::string problem =
       model ? heads_split_problem(a.n_heads, a.n_kv_heads, a.intermediate, spec.tensor_parallel)
@@ -44,11 +46,32 @@ void check_tree(const RunSpec& spec, const PlaceOf& place_of) {
   }
 }
 
+// Of token ids: their document and their questions are as long as asked for.
+void check_token_needles(const RunSpec& spec, const PlaceOf& place_of) {
+  if (spec.workload != WorkloadKind::needles || spec.needles) return;
+  const std::int64_t length = least_length(spec.n_needles), ids = least_vocabulary(spec.n_needles);
+  if (spec.prefix < length) {
+    fail_at(place_of("prefix"),
+            fmt::format("prefix: a document of {} tokens has no place for {} needles, a key "
+                        "and its value each: expected {} or more, or fewer `needles`",
+                        spec.prefix, spec.n_needles, length));
+  }
+  if (spec.suffix < 1) {
+    fail_at(place_of("suffix"), "suffix: 0: a question ends with its key: expected 1 token or more");
+  }
+  if (spec.architecture.vocab < ids) {
+    fail_at(place_of("needles"),
+            fmt::format("needles: {} keys, their values and a token between them are {} "
+                        "ids, {} has {}: expected fewer `needles`",
+                        spec.n_needles, ids, spec.architecture.name, spec.architecture.vocab));
+  }
+}
+
 void check_positions(const RunSpec& spec, const PlaceOf& place_of) {
   if (spec.prefix + spec.suffix < 1) {
     fail_at(place_of("prefix"), "a sequence needs a token to continue: give a prefix, a tree or a suffix");
   }
-  if (spec.workload != WorkloadKind::generate) return;
+  if (!has_model(spec.workload)) return;
   const std::int64_t needed = spec.prefix + spec.suffix + spec.new_tokens;
   if (needed > spec.architecture.max_positions) {
     fail_at(place_of(spec.tree.size() > 1 ? "tree" : "prefix"),
@@ -78,6 +101,7 @@ void check_run(const RunSpec& spec, const PlaceOf& place_of) {
   if (spec.workload == WorkloadKind::attention) check_heads(spec, place_of);
   check_split(spec, place_of);
   check_tree(spec, place_of);
+  check_token_needles(spec, place_of);
   check_positions(spec, place_of);
   if (spec.max_iterations < spec.iterations) {
     fail_at(place_of("max_iterations"), fmt::format("max_iterations: {} is less than iterations {}",

@@ -99,14 +99,16 @@ class CostModel {
         span_(span_of(spec.tensor_parallel, ceilings.links.ranks_per_node)),
         shares_(shares(spec, shape_)),
         step_(step_pass(spec)) {
-    if (spec.workload == WorkloadKind::generate) passes_ = prefill_passes(spec);
+    if (has_model(spec.workload)) passes_ = prefill_passes(spec);
   }
 
   RunCost cost() const {
     RunCost cost;
-    if (spec_.workload == WorkloadKind::generate) {
+    if (has_model(spec_.workload)) {
       const std::int64_t steps = spec_.new_tokens - 1;  // the first token comes from the prefill
-      cost.prefill = prefill();
+      const bool once = spec_.workload == WorkloadKind::needles;
+      if (once) cost.document = passes_over(count_tree(spec_, reads()), false);
+      cost.prefill = prefill(once ? count_prompts(spec_, reads()) : count_prefill(spec_, reads()));
       if (steps > 0) cost.decode_step = decode_step();
       cost.iteration = cost.prefill + static_cast<double>(steps) * cost.decode_step;
     } else {
@@ -115,8 +117,8 @@ class CostModel {
     }
     cost.memory = memory();
     const double iterations = static_cast<double>(spec_.warmup) + spec_.iterations;
-    cost.predicted_s = iterations * cost.iteration.predicted_s;
-    cost.collectives_s = iterations * cost.iteration.collectives_s;
+    cost.predicted_s = cost.document.predicted_s + iterations * cost.iteration.predicted_s;
+    cost.collectives_s = cost.document.collectives_s + iterations * cost.iteration.collectives_s;
     if (ceilings_.load_bytes_per_s > 0 && spec_.weights != "random")
       cost.load_s = cost.memory.weights / ceilings_.load_bytes_per_s;
     return cost;
@@ -128,24 +130,26 @@ class CostModel {
     return spec_.mode == Mode::noshared ? SharedReads::own_copy : SharedReads::per_sequence;
   }
 
-  // --- generate ---
+  // --- generate, needles ---
 
-  PhaseCost prefill() const {
-    const TokenCounts counts = count_prefill(spec_, reads());
-    PhaseCost total = projections(counts) + head(static_cast<double>(first_logits_rows(spec_)));
-    total = total + sampling() + sums(counts, false);
+  PhaseCost prefill(const TokenCounts& counts) const {
+    PhaseCost total =
+        passes_over(counts, false) + head(static_cast<double>(first_logits_rows(spec_))) + sampling();
     if (spec_.mode == Mode::noattention) return total;
-    return total + attention(counts) + products(0, 2 * counts.copied * shape_.kv_bytes());
+    return total + products(0, 2 * counts.copied * shape_.kv_bytes());
+  }
+
+  // Without a head. `peers`: its sums are read from their memory.
+  PhaseCost passes_over(const TokenCounts& counts, bool peers) const {
+    const PhaseCost total = projections(counts) + sums(counts, peers);
+    return spec_.mode == Mode::noattention ? total : total + attention(counts);
   }
 
   // The mean over steps 1 … new_tokens - 1; step i sees suffix + i own tokens, its own included.
   PhaseCost decode_step() const {
     const double own = static_cast<double>(spec_.suffix) + static_cast<double>(spec_.new_tokens) / 2;
     const TokenCounts counts = count_step(spec_, reads(), own);
-    PhaseCost total = projections(counts) + head(static_cast<double>(spec_.batch)) + sampling();
-    total = total + sums(counts, peers_read());
-    if (spec_.mode != Mode::noattention) total = total + attention(counts);
-    return total;
+    return passes_over(counts, peers_read()) + head(static_cast<double>(spec_.batch)) + sampling();
   }
 
   PhaseCost products(double flops, double bytes) const {
@@ -222,14 +226,14 @@ class CostModel {
   // --- memory ---
 
   MemoryCost memory() const {
-    const bool generate = spec_.workload == WorkloadKind::generate;
-    const bool cached = !generate || spec_.mode != Mode::noattention;
+    const bool model = has_model(spec_.workload);
+    const bool cached = !model || spec_.mode != Mode::noattention;
     MemoryCost memory;
-    if (generate) memory.weights = weight_bytes();
+    if (model) memory.weights = weight_bytes();
     if (cached) memory.kv_cache = static_cast<double>(cache_tokens(spec_)) * shape_.kv_bytes();
-    memory.activations = generate ? activation_bytes() : operation_bytes();
-    memory.activations += generate ? step_bytes() : arrays(0, step_);
-    memory.peers = generate ? peer_bytes() : 0;
+    memory.activations = model ? activation_bytes() : operation_bytes();
+    memory.activations += model ? step_bytes() : arrays(0, step_);
+    memory.peers = model ? peer_bytes() : 0;
     memory.workspace = ceilings_.kernels_bytes;
     if (spec_.mode != Mode::noattention) memory.workspace += workspace_bytes() + plan_bytes();
     memory.buffers = buffers();
@@ -367,7 +371,7 @@ class CostModel {
       passes += std::ceil(static_cast<double>(pass.all_rows()) / static_cast<double>(pass.rows));
     }
     constexpr double of_batch = 50, of_layer = 6;
-    return of_batch + passes + (spec_.workload == WorkloadKind::generate ? of_layer * shape_.n_layers : 0);
+    return of_batch + passes + (has_model(spec_.workload) ? of_layer * shape_.n_layers : 0);
   }
 
   const RunSpec& spec_;

@@ -58,11 +58,12 @@ struct MemoryCost {
 };
 
 struct RunCost {
-  PhaseCost prefill;      // the shared tree and the unique prompts, once
-  PhaseCost decode_step;  // the mean step (generate), or the one operation (attention)
+  PhaseCost document;     // needles: the shared tree, once a run
+  PhaseCost prefill;      // the shared tree (generate) and the unique prompts, once an iteration
+  PhaseCost decode_step;  // the mean step (generate, needles), or the one operation (attention)
   PhaseCost iteration;    // prefill and all decode steps
   MemoryCost memory;
-  double predicted_s = 0;    // the run whole: (warmup + iterations) iterations, loading left out
+  double predicted_s = 0;    // the run whole: document, (warmup + iterations) iterations; loading left out
   double collectives_s = 0;  // of predicted_s
   double load_s = 0;         // before it, where its weights are not loaded yet
 };

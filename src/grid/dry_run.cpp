@@ -16,8 +16,9 @@ namespace {
 
 // The order in which people look for them; others follow by name.
 const std::vector<std::string>& columns_first() {
-  static const std::vector<std::string> names{"workload", "model", "tensor_parallel", "mode",      "batch",
-                                              "prefix",   "tree",  "suffix",          "new_tokens"};
+  static const std::vector<std::string> names{"workload", "model",     "tensor_parallel", "mode",
+                                              "batch",    "questions", "prefix",          "tree",
+                                              "suffix",   "new_tokens"};
   return names;
 }
 

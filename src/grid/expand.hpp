@@ -9,13 +9,15 @@
 #include "base/dtype.hpp"
 #include "config/experiment.hpp"
 #include "grid/models.hpp"
+#include "grid/needle_texts.hpp"
 #include "grid/run_spec.hpp"
 
 namespace hydrajob {
 
 struct ExpandRequest {
-  ReadWeights weights_content;      // of a model file; throws UsageError
-  std::string auto_device = "cpu";  // what `device: auto` means here
+  ReadWeights weights_content;        // of a model file; throws UsageError
+  std::string auto_device = "cpu";    // what `device: auto` means here
+  ReadTokenizer read_tokenizer = {};  // that of a model file
 };
 
 // Calls `take` for every run of every block, in order, checked, with its parameters filled; ids are the

@@ -30,8 +30,8 @@ bool any_holds(const std::vector<Conditions>& all, const Parameters& parameters)
   return std::any_of(all.begin(), all.end(), [&](const Conditions& c) { return holds(c, parameters); });
 }
 
-// Gives runs their ids: what shapes the result, the weights' values, the code. Where the weights lie does not
-// count.
+// Gives runs their ids: what shapes the result, the weights' values, what is used of texts, the code. Where
+// these files lie does not count.
 class Identities {
  public:
   explicit Identities(const PlanRequest& request) : request_(request) {}
@@ -39,13 +39,14 @@ class Identities {
   std::string id_of(const RunSpec& spec) {
     std::string text;
     for (const auto& [name, value] : spec.parameters) {
-      if (name == "weights") continue;
+      if (name == "weights" || name == "text" || name == "facts") continue;
       text += name;
       text += '=';
       text += to_string(value);
       text += '\n';
     }
-    if (spec.workload == WorkloadKind::generate) text += "weights=" + weights_digest(spec) + '\n';
+    if (has_model(spec.workload)) text += "weights=" + weights_digest(spec) + '\n';
+    if (spec.needles) text += "needles_digest=" + spec.needles_digest + '\n';
     return digest128(text + "code=" + request_.code_digest);
   }
 
@@ -131,7 +132,7 @@ class Collector {
 using LoadKey = std::tuple<std::string, std::string, std::uint64_t, DType>;
 
 LoadKey load_key(const RunSpec& spec) {
-  if (spec.workload == WorkloadKind::attention) return {};
+  if (!has_model(spec.workload)) return {};
   const bool random = spec.weights == "random";
   return {spec.weights, spec.architecture.name, random ? spec.seed : 0, spec.dtype};
 }
@@ -223,7 +224,7 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRequest& request) 
 
 Plan make_plan(const Experiment& experiment, const PlanRequest& request) {
   Collector collector(request);
-  expand(experiment, {request.weights_content, request.devices.front()},
+  expand(experiment, {request.weights_content, request.devices.front(), request.read_tokenizer},
          [&](RunSpec&& spec) { collector.take(std::move(spec)); });
   if (collector.runs.empty()) {
     throw UsageError(

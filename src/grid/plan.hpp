@@ -28,7 +28,8 @@ struct PlanRequest {
   std::string code_digest;  // of the sources that shape a result
   // Digest of a weights file without reading its tensors; random weights are handled here.
   std::function<std::string(const std::string& path)> weights_digest;
-  ReadWeights weights_content;  // of a weights file; throws UsageError
+  ReadWeights weights_content;        // of a weights file; throws UsageError
+  ReadTokenizer read_tokenizer = {};  // that of a weights file; null: it has none; throws UsageError
   std::vector<std::string> devices = {
       "cpu"};                        // of this build and machine, the best first: `device: auto` takes it
   std::vector<std::string> only;     // "mode=hydragen,batch>=64": runs that match any; empty: all

@@ -99,7 +99,8 @@ Point::Point(const Block& block) : block_(block), slots_(parameter_table().size(
     if (info.fallback && applies_to(info, block.workload))
       slots_[parameter_index(info)].value = &*info.fallback;
   }
-  static const std::vector<Value> workloads{std::string("generate"), std::string("attention")};
+  static const auto& names = find_parameter("workload")->choices;
+  static const std::vector<Value> workloads(names.begin(), names.end());
   const auto own = std::find(workloads.begin(), workloads.end(), Value(block.workload));
   slots_[index_of("workload")].value = &*own;
 }

@@ -7,7 +7,7 @@
 namespace hydrajob {
 
 std::string weights_key(const RunSpec& spec) {
-  if (spec.workload != WorkloadKind::generate) return {};
+  if (!has_model(spec.workload)) return {};
   const std::uint64_t seed = spec.weights == "random" ? spec.seed : 0;
   return fmt::format("{} {} {} {}", spec.architecture.name, spec.weights, seed, name_of(spec.dtype));
 }

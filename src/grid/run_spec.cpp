@@ -23,6 +23,11 @@ constexpr std::array<std::pair<std::string_view, Mode>, 7> modes{{{"hydragen", M
                                                                   {"vllm", Mode::vllm},
                                                                   {"vllm_notok", Mode::vllm_notok}}};
 
+constexpr std::array<std::pair<std::string_view, WorkloadKind>, 3> workloads{
+    {{"generate", WorkloadKind::generate},
+     {"attention", WorkloadKind::attention},
+     {"needles", WorkloadKind::needles}}};
+
 std::int64_t parse_count(std::string_view text, std::string_view level, std::int64_t minimum) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -53,7 +58,16 @@ Mode parse_mode(std::string_view name) {
 }
 
 std::string to_string(WorkloadKind workload) {
-  return workload == WorkloadKind::generate ? "generate" : "attention";
+  const auto at = std::find_if(workloads.begin(), workloads.end(),
+                               [&](const auto& known) { return known.second == workload; });
+  return std::string(at->first);
+}
+
+WorkloadKind parse_workload(std::string_view name) {
+  const auto at = std::find_if(workloads.begin(), workloads.end(),
+                               [&](const auto& known) { return known.first == name; });
+  if (at == workloads.end()) throw UsageError(fmt::format("workload '{}': there is none of that name", name));
+  return at->second;
 }
 
 std::vector<TreeLevel> parse_tree(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,10 +12,16 @@
 #include "base/dtype.hpp"
 #include "base/value.hpp"
 #include "config/architecture.hpp"
+#include "needles/needle_task.hpp"
 
 namespace hydrajob {
 
-enum class WorkloadKind { generate, attention };
+enum class WorkloadKind { generate, attention, needles };
+
+// Whether the workload computes with a model, not with an operation alone.
+constexpr bool has_model(WorkloadKind workload) {
+  return workload != WorkloadKind::attention;
+}
 
 enum class Mode { hydragen, noshared, paged, noattention, automatic, vllm, vllm_notok };
 
@@ -36,22 +43,34 @@ struct RunSpec {
 
   WorkloadKind workload = WorkloadKind::generate;
   Mode mode = Mode::hydragen;
-  std::int64_t batch = 1;       // completions
+  std::int64_t batch = 1;       // completions; needles: questions
   std::int64_t prefix = 0;      // shared tokens: the total length along one path of `tree`
   std::vector<TreeLevel> tree;  // root first; a plain prefix is one level of one node; empty: no prefix
-  std::int64_t suffix = 0;  // unique prompt tokens a sequence (generate), cached unique tokens (attention)
-  std::int64_t new_tokens = 0;  // generate only
+  // Unique prompt tokens a sequence (generate), cached unique tokens (attention), of the longest question
+  // (needles).
+  std::int64_t suffix = 0;
+  std::int64_t new_tokens = 0;  // generate, needles
   int tensor_parallel = 1;
   DType dtype = DType::bf16;
   std::string device = "cpu";  // "cpu", "cuda": the plan has replaced "auto"
 
-  // generate: the model. `weights` is "random" or the path of a model file.
+  // generate, needles: the model. `weights` is "random" or the path of a model file.
   Architecture architecture;
   std::string weights = "random";
   std::uint64_t seed = 1;
   double temperature = 0;
   double top_p = 1;
   std::int64_t prefill_chunk = 512;
+
+  // needles
+  std::int64_t n_needles = 0;  // in the document
+  // Of a text. Without: token ids, which the workload makes of the seed (needles/token_needles.hpp).
+  std::shared_ptr<const NeedleTask> needles;
+  std::string needles_digest;  // of its tokens and answers
+  std::string text;            // paths
+  std::string facts;
+  std::int64_t few_shot = 0;
+  std::int64_t text_length = 0;  // characters
 
   // attention: the operation's shape (the whole, not one rank's).
   std::int64_t n_heads = 0;
@@ -73,6 +92,7 @@ struct RunSpec {
 std::string to_string(Mode mode);
 Mode parse_mode(std::string_view name);  // throws UsageError
 std::string to_string(WorkloadKind workload);
+WorkloadKind parse_workload(std::string_view name);  // throws UsageError
 
 // "1x1024/4x128": levels root first, nodes x length. Throws UsageError that says what is wrong, without a
 // place; the nodes of each level must be a multiple of those of the level above.

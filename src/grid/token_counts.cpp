@@ -37,7 +37,10 @@ double ancestor_reads(const RunSpec& spec, std::size_t depth, std::int64_t strea
   return read;
 }
 
-void add_tree(TokenCounts& counts, const RunSpec& spec, SharedReads reads) {
+}  // namespace
+
+TokenCounts count_tree(const RunSpec& spec, SharedReads reads) {
+  TokenCounts counts;
   std::int64_t before = 0;
   for (std::size_t depth = 0; depth < spec.tree.size(); ++depth) {
     const auto [nodes, length] = spec.tree[depth];
@@ -48,9 +51,11 @@ void add_tree(TokenCounts& counts, const RunSpec& spec, SharedReads reads) {
     counts.read += ancestor_reads(spec, depth, nodes, length, reads != SharedReads::per_sequence);
     before += length;
   }
+  return counts;
 }
 
-void add_prompts(TokenCounts& counts, const RunSpec& spec, SharedReads reads) {
+TokenCounts count_prompts(const RunSpec& spec, SharedReads reads) {
+  TokenCounts counts;
   const auto batch = static_cast<double>(spec.batch);
   counts.rows += batch * static_cast<double>(spec.suffix);
   counts.passes += static_cast<double>(pieces(spec.batch * spec.suffix, spec.prefill_chunk));
@@ -62,14 +67,16 @@ void add_prompts(TokenCounts& counts, const RunSpec& spec, SharedReads reads) {
     const bool once = reads == SharedReads::once;
     counts.read += ancestor_reads(spec, spec.tree.size(), spec.batch, spec.suffix, once);
   }
+  return counts;
 }
 
-}  // namespace
-
 TokenCounts count_prefill(const RunSpec& spec, SharedReads reads) {
-  TokenCounts counts;
-  add_tree(counts, spec, reads);
-  add_prompts(counts, spec, reads);
+  const TokenCounts tree = count_tree(spec, reads);
+  TokenCounts counts = count_prompts(spec, reads);
+  counts.rows += tree.rows;
+  counts.passes += tree.passes;
+  counts.seen += tree.seen;
+  counts.read += tree.read;
   return counts;
 }
 
@@ -123,7 +130,7 @@ PassShape step_pass(const RunSpec& spec) {
   step.streams = step.rows = spec.batch;
   step.length = 1;
   step.own = spec.suffix + (copied ? spec.prefix : 0);
-  if (spec.workload == WorkloadKind::generate) step.own += spec.new_tokens + 1;  // what it may grow to
+  if (has_model(spec.workload)) step.own += spec.new_tokens + 1;  // what it may grow to
   for (const TreeLevel& level : spec.tree) {
     if (level.length > 0 && !copied) step.seen.push_back(level);
   }
@@ -132,7 +139,7 @@ PassShape step_pass(const RunSpec& spec) {
 
 std::int64_t cache_tokens(const RunSpec& spec) {
   // The attention workload has room for the one token that a decode step would add.
-  const std::int64_t added = spec.workload == WorkloadKind::generate ? spec.new_tokens : 1;
+  const std::int64_t added = has_model(spec.workload) ? spec.new_tokens : 1;
   const std::int64_t path = spec.mode == Mode::noshared ? spec.prefix : 0;
   return tree_tokens(spec.tree) + spec.batch * (path + spec.suffix + added);
 }

@@ -26,8 +26,10 @@ enum class SharedReads {
   own_copy,      // noshared: every sequence has a copy of its path
 };
 
-// The tree and the prompts, in passes of at most `prefill_chunk` rows, level by level (engine/layout.cpp). A
-// segment is read as often as the rows below it need passes at least.
+// The tree, the prompts below it, and both, in passes of at most `prefill_chunk` rows, level by level
+// (engine/layout.cpp). A segment is read as often as the rows below it need passes at least.
+TokenCounts count_tree(const RunSpec& spec, SharedReads reads);
+TokenCounts count_prompts(const RunSpec& spec, SharedReads reads);
 TokenCounts count_prefill(const RunSpec& spec, SharedReads reads);
 
 // One step that sees `own` tokens of each sequence's own (the mean over steps: not always whole) besides its

@@ -24,6 +24,8 @@
 #include "sched/provenance.hpp"
 #include "sched/stop.hpp"
 #include "store/lease.hpp"
+#include "tokenizer/tokenizer.hpp"
+#include "weights/model_text.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
@@ -35,6 +37,11 @@ std::string digest_of_weights(const std::string& path) {
 WeightsContent content_of_weights(const std::string& path) {
   const ModelDescription model = describe_model(path);
   return {model.architecture, model.split};
+}
+std::shared_ptr<Tokenizer> tokenizer_of_weights(const std::string& path) {
+  const auto file = read_model_text(path).tokenizer;
+  if (!file) return nullptr;
+  return make_tokenizer(file->kind, file->bytes, path + "/tokenizer");
 }
 
 // Every rank plans for itself, and orders name a run by its place in the plan: nodes with other files would
@@ -182,6 +189,7 @@ PlanRequest plan_request(const SweepOptions& options, int ranks) {
   request.code_digest = code_digest();
   request.weights_digest = digest_of_weights;
   request.weights_content = content_of_weights;
+  request.read_tokenizer = tokenizer_of_weights;
   request.only = options.only;
   request.exclude = options.exclude;
   return request;

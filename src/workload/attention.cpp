@@ -65,8 +65,7 @@ class Attention final : public Workload {
     add_convergence(record, judged(samples), run_.spec.target_ci);
     add_plan(record, run_, context_.ceilings);
     add_roofline(record, "attention", run_.cost.decode_step.roofline_s, median(judged(samples)));
-    record.metrics["memory_used_bytes"] = {context_.ceilings.kernels_bytes + static_cast<double>(bytes_), "B",
-                                           "memory held, one rank"};
+    add_memory_used(record, context_.ceilings.kernels_bytes + static_cast<double>(bytes_));
     return record;
   }
 

@@ -93,26 +93,23 @@ class Generate final : public Workload {
     add_statistics(record, "total", "prefill and all decode steps", total);
     add_samples(record, samples);
     add_convergence(record, judged(samples), run_.spec.target_ci);
-    add_throughput(record, prefill, decode, total);
+    add_decode_rate(record, run_.spec, decode);
+    add_paper_rate(record, prefill, total);
     add_plan(record, run_, context_.ceilings);
     if (!step.empty()) {
       add_roofline(record, "decode_step", run_.cost.decode_step.roofline_s, median(step));
     }
     record.metrics["roofline.prefill_s"] = {run_.cost.prefill.roofline_s, "s",
                                             "prefill at the machine's ceilings"};
-    record.metrics["memory_used_bytes"] = {memory_used_, "B", "memory held, one rank"};
-    const auto load = slowest_rank(samples, "load", false);
-    record.metrics["load_s"] = {load.empty() ? 0 : load.front(), "s",
-                                "loading the weights; 0 where they were loaded"};
+    add_memory_used(record, memory_used_);
+    add_load(record, samples);
   }
 
-  void add_throughput(RunRecord& record, const std::vector<double>& prefill,
-                      const std::vector<double>& decode, const std::vector<double>& total) const {
+  void add_paper_rate(RunRecord& record, const std::vector<double>& prefill,
+                      const std::vector<double>& total) const {
     if (run_.spec.new_tokens < 2) return;
     const auto batch = static_cast<double>(run_.spec.batch);
     const auto n = static_cast<double>(run_.spec.new_tokens);
-    record.metrics["decode_tokens_per_s"] = {batch * (n - 1) / median(decode), "1/s",
-                                             "batch (new_tokens - 1) / median of the sum of decode steps"};
     record.metrics["paper_tokens_per_s"] = {batch * n / (median(total) - median(prefill)), "1/s",
                                             "batch new_tokens / (T(new_tokens) - T(1)), as the paper counts"};
   }

@@ -82,10 +82,27 @@ void add_roofline(RunRecord& record, const std::string& name, double roofline_s,
                             "roofline time over the measured median"};
 }
 
-void add_totals(std::vector<PhaseSample>& samples) {
+void add_decode_rate(RunRecord& record, const RunSpec& spec, const std::vector<double>& decode) {
+  if (decode.empty()) return;
+  const double tokens = static_cast<double>(spec.batch) * static_cast<double>(spec.new_tokens - 1);
+  record.metrics["decode_tokens_per_s"] = {tokens / median(decode), "1/s",
+                                           "batch (new_tokens - 1) / median of the sum of decode steps"};
+}
+
+void add_load(RunRecord& record, const std::vector<PhaseSample>& samples) {
+  const auto load = slowest_rank(samples, "load", false);
+  record.metrics["load_s"] = {load.empty() ? 0 : load.front(), "s",
+                              "loading the weights; 0 where they were loaded"};
+}
+
+void add_memory_used(RunRecord& record, double bytes) {
+  record.metrics["memory_used_bytes"] = {bytes, "B", "memory held, one rank"};
+}
+
+void add_totals(std::vector<PhaseSample>& samples, const std::string& first) {
   std::map<std::tuple<std::int32_t, bool, std::int32_t>, PhaseSample> totals;
   for (const PhaseSample& sample : samples) {
-    if (sample.phase != "prefill" && sample.phase != "decode_step") continue;
+    if (sample.phase != first && sample.phase != "decode_step") continue;
     PhaseSample& total = totals[{sample.rank, !sample.warmup, sample.iteration}];
     // Its parts have the condition: once is enough to count by.
     total = {"total", sample.iteration, 0, sample.warmup, sample.rank, total.seconds + sample.seconds, {}};

@@ -27,9 +27,16 @@ void add_plan(RunRecord& record, const PlannedRun& run, const Ceilings& ceilings
 // The roofline of the phase `name`, and the fraction of it that was reached.
 void add_roofline(RunRecord& record, const std::string& name, double roofline_s, double median_s);
 
-// Appends the phase `total` of each iteration and rank: its prefill and all its decode steps. What stands
-// between them is no part of it.
-void add_totals(std::vector<PhaseSample>& samples);
+// The rate of `batch` sequences' decode steps, of an iteration's sums of them. Nothing where there are none.
+void add_decode_rate(RunRecord& record, const RunSpec& spec, const std::vector<double>& decode);
+
+// The loading of weights, 0 where they were there, and the memory held, of one rank.
+void add_load(RunRecord& record, const std::vector<PhaseSample>& samples);
+void add_memory_used(RunRecord& record, double bytes);
+
+// Appends the phase `total` of each iteration and rank: its phase `first` and all its decode steps. What
+// stands between them is no part of it.
+void add_totals(std::vector<PhaseSample>& samples, const std::string& first = "prefill");
 
 // Sum of the decode steps of each measured iteration, slowest rank per step.
 std::vector<double> decode_per_iteration(const std::vector<PhaseSample>& samples);

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "workload/attention.hpp"
 #include "workload/generate.hpp"
+#include "workload/needles.hpp"
 
 namespace hydrajob {
 
@@ -15,6 +16,8 @@ std::unique_ptr<Workload> make_workload(const PlannedRun& run, const WorkloadCon
       return make_generate_workload(run, context);
     case WorkloadKind::attention:
       return make_attention_workload(run, context);
+    case WorkloadKind::needles:
+      return make_needles_workload(run, context);
   }
   throw RunError("unknown workload");
 }

@@ -72,6 +72,26 @@ TEST(WorkloadOfAGroup, GenerateHoldsTheSamplesOfEveryRank) {
   EXPECT_EQ(metric(record, "decode_step.n"), 14);
 }
 
+TEST(WorkloadOfAGroup, NeedlesHoldTheSamplesOfEveryRank) {
+  PlannedRun run = generate_run(3);
+  run.spec.workload = WorkloadKind::needles;
+  run.spec.n_needles = 3;
+  run.spec.prefix = 20;
+  run.spec.tree = {{1, 20}};
+  run.spec.suffix = 2;
+  const RunRecord record = record_of_group(on_all_ranks(run));
+  if (world().rank() != 0) {
+    EXPECT_TRUE(record.samples.empty());
+    EXPECT_TRUE(record.metrics.empty());
+    return;
+  }
+  expect_samples(record, "prefix_prefill", false, 1, 1);
+  expect_samples(record, "unique_prefill", false, 7, 1);
+  expect_samples(record, "decode_step", true, 2, 2);
+  expect_samples(record, "total", false, 7, 1);
+  EXPECT_EQ(metric(record, "total.median"), median_of_slowest(series_of(record, "total", false)));
+}
+
 TEST(WorkloadOfAGroup, AttentionHoldsTheSamplesOfEveryRank) {
   PlannedRun run;
   run.spec.workload = WorkloadKind::attention;

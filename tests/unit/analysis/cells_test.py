@@ -3,11 +3,11 @@
 import unittest
 
 import numpy as np
-from store_fixture import StoreTest, attention_run, generate_run
+from store_fixture import StoreTest, attention_run, generate_run, needles_run
 
 from hydrajob_analysis import StoreError, load
 from hydrajob_analysis.cells import make_sections
-from hydrajob_analysis.summaries import grid_tables
+from hydrajob_analysis.summaries import grid_tables, result_table, unmeasured_table
 
 
 class Cells(StoreTest):
@@ -112,6 +112,34 @@ class Cells(StoreTest):
         np.testing.assert_allclose(cell[["value", "lo", "hi", "speedup"]].astype(float), [100, 90, 110, 6])
         np.testing.assert_allclose(cell[["speedup_lo", "speedup_hi"]].astype(float), [540 / 110, 660 / 90])
         self.assertAlmostEqual(self.cell(section, "hydragen", suffix=16)["speedup"], 4.0)
+
+    def test_needles_are_compared_by_their_questions(self):
+        (section,) = self.sections([
+            needles_run("noattention", 8, 512, 0.1), needles_run("hydragen", 8, 512, 0.2, 0.1, accuracy=0.75),
+            needles_run("noshared", 8, 512, 0.8), needles_run("hydragen", 16, 512, 0.25, accuracy=1.0),
+            needles_run("noshared", 16, 512, status="skipped", reason="too large")])
+
+        cell = self.cell(section, "hydragen", batch=8)
+
+        np.testing.assert_allclose(cell[["value", "lo", "hi"]].astype(float), [200, 180, 220])
+        np.testing.assert_allclose(cell[["speedup", "fraction", "accuracy"]].astype(float), [4, 0.5, 0.75])
+        table = result_table(section)
+        self.assertEqual(table.columns[:4], ["questions", "prefix", "mode", "ms"])
+        row = dict(zip(table.columns, next(row for row in table.rows if row[0] == "16" and row[2] == "hydragen")))
+        self.assertEqual((row["ms"], row["accuracy"], row["decode step"]), ("250.0", "100.0 %", "20.83 ms"))
+        self.assertNotIn("param.questions", section.setting)
+
+    def test_needles_beside_others(self):
+        runs = load(self.store([needles_run("hydragen", 8, 512, 0.2, accuracy=0.5),
+                                generate_run("hydragen", 4, 128, 0.5),
+                                needles_run("noshared", 16, 512, status="failed", reason="why")])).runs
+
+        needles, generate = make_sections(runs)
+
+        self.assertEqual([cell["batch"] for cell in needles.cells.to_dict("records")], [8, 16])
+        self.assertEqual([cell["batch"] for cell in generate.cells.to_dict("records")], [4])
+        self.assertNotIn("accuracy", result_table(generate).columns)
+        self.assertEqual(unmeasured_table(runs).rows, [["failed", "noshared", "1", "16/512", "why"]])
 
     def test_cells_without_a_result_stay_and_are_no_baseline(self):
         (section,) = self.sections([

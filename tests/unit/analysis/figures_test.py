@@ -3,7 +3,7 @@
 import unittest
 
 import numpy as np
-from store_fixture import StoreTest, attention_run, generate_run, samples_of
+from store_fixture import StoreTest, attention_run, generate_run, needles_run, samples_of
 
 from hydrajob_analysis import load
 from hydrajob_analysis.cells import make_sections
@@ -87,6 +87,21 @@ class Figures(StoreTest):
         self.assertEqual(axis.get_xscale(), "linear")
         (speedups,) = self.points(plots["attention-speedup-by-suffix"].figure.axes[0], "#0072B2")
         np.testing.assert_allclose(speedups, [(suffix, 6) for suffix in range(0, 64, 16)])
+
+    def test_needles_by_questions_with_their_speedup(self):
+        runs = [needles_run(mode, questions, 512, seconds * questions)
+                for mode, seconds in (("hydragen", 0.01), ("noshared", 0.05)) for questions in (2, 4, 8)]
+        plots = self.plots(runs, [s for run in range(6) for s in samples_of(run, "total", [0.1, 0.2])])
+
+        self.assertEqual(list(plots), ["needles-by-questions", "needles-speedup-by-questions",
+                                       "needles-distribution-prefix512"])
+        (axis,) = plots["needles-by-questions"].figure.axes
+        self.assertEqual((axis.get_xlabel(), axis.get_ylabel()), ("questions", "time to answer (ms)"))
+        (speedups,) = self.points(plots["needles-speedup-by-questions"].figure.axes[0], "#0072B2")
+        np.testing.assert_allclose(speedups, [(questions, 5) for questions in (2, 4, 8)])
+        (axis,) = plots["needles-distribution-prefix512"].figure.axes
+        labels = [label.get_text() for label in axis.get_yticklabels()]
+        self.assertEqual(labels[:2], ["questions 2  hydragen", "questions 2  noshared"])
 
     def test_many_runs_are_thinned_evenly_and_it_is_said(self):
         runs = [attention_run("hydragen", 64, 1024, suffix, 1e-4) for suffix in range(0, 1600, 16)]

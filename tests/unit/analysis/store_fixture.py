@@ -53,6 +53,17 @@ def attention_run(mode, batch, prefix, suffix, seconds=None, half_width=0.0, **o
     return {**run, **others}
 
 
+def needles_run(mode, questions, prefix, seconds=None, half_width=0.0, accuracy=None, **others):
+    """A run of the workload needles; seconds is the median of a whole iteration."""
+    run = {"param.workload": "needles", "param.mode": mode, "param.questions": questions, "param.prefix": prefix,
+           "param.suffix": 20, "param.needles": 256, "param.new_tokens": 10, "param.model": "tiny", "param.dtype": "f32",
+           "param.device": "cpu", "param.tensor_parallel": 1}
+    if seconds is not None:
+        run.update(_phase("total", seconds, half_width), **_phase("decode_step", seconds / 12, half_width))
+        run.update({"roofline_fraction": 0.7, "converged": 1.0, "accuracy": accuracy})
+    return {**run, **others}
+
+
 def _phase(name, median, half_width):
     phase = {f"{name}.median": median, f"{name}.min": 0.9 * median, f"{name}.max": 1.2 * median,
              f"{name}.p99": 1.1 * median, f"{name}.n": 10.0}

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -27,6 +29,31 @@ TEST(Configs, QuickstartIsSmall) {
   const Plan plan = plan_file("quickstart.yaml");
   EXPECT_EQ(plan.runs.size(), 16u);
   for (const PlannedRun& run : plan.runs) EXPECT_EQ(run.spec.weights, "results/tiny.h5");
+}
+
+// scripts/needles.py as its own sweep list calls it: 2^1 to 2^10 questions, ten iterations of which five warm
+// up.
+TEST(Configs, NeedlesAreTheReferences) {
+  const Plan plan = plan_file("needles.yaml");
+  EXPECT_EQ(plan.runs.size(), 3u * 10u);
+  std::set<std::pair<Mode, std::int64_t>> points;
+  for (const PlannedRun& run : plan.runs) {
+    points.emplace(run.spec.mode, run.spec.batch);
+    EXPECT_EQ(run.spec.workload, WorkloadKind::needles);
+    EXPECT_EQ(run.spec.architecture.name, "yi-6b-200k");
+    EXPECT_EQ(run.spec.tensor_parallel, 4);
+    EXPECT_EQ(run.spec.dtype, DType::bf16);
+    EXPECT_EQ(run.spec.prefix, 19947);
+    EXPECT_EQ(run.spec.new_tokens, 10);
+    EXPECT_EQ(run.spec.temperature, 0);
+    EXPECT_EQ(run.spec.warmup, 5);
+    EXPECT_EQ(run.spec.max_iterations, 5);
+  }
+  for (const Mode mode : {Mode::hydragen, Mode::noshared, Mode::noattention}) {
+    for (std::int64_t questions = 2; questions <= 1024; questions *= 2) {
+      EXPECT_EQ(points.count({mode, questions}), 1u) << to_string(mode) << ' ' << questions;
+    }
+  }
 }
 
 TEST(Documentation, ItsExampleHas18Runs) {

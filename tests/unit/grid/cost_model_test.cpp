@@ -390,6 +390,33 @@ TEST(TokenCounts, ArePlainCounting) {
   }
 }
 
+TEST(CostModel, OfNeedlesCountsTheDocumentOnce) {
+  RunSpec s = RandomRuns(1).next();
+  s.tree = {{1, 500}};
+  s.prefix = 500;
+  s.batch = 12;
+  s.suffix = 7;
+  s.new_tokens = 4;
+  s.warmup = 2;
+  s.iterations = 3;
+  const Ceilings ceilings{1e12, 1e11, 0, "test"};
+  for (const Mode mode : {Mode::hydragen, Mode::noshared, Mode::paged, Mode::noattention}) {
+    s.mode = mode;
+    s.workload = WorkloadKind::generate;
+    const RunCost generate = cost_of(s, ceilings);
+    s.workload = WorkloadKind::needles;
+    const RunCost needles = cost_of(s, ceilings);
+    EXPECT_EQ(generate.document.flops, 0);
+    EXPECT_GT(needles.document.flops, 10 * needles.prefill.flops / 12);
+    EXPECT_NEAR((needles.document.flops + needles.prefill.flops) / generate.prefill.flops, 1, 1e-12);
+    EXPECT_NEAR((needles.document.bytes + needles.prefill.bytes) / generate.prefill.bytes, 1, 1e-12);
+    EXPECT_EQ(needles.decode_step.flops, generate.decode_step.flops);
+    EXPECT_EQ(needles.memory.total(), generate.memory.total());
+    EXPECT_DOUBLE_EQ(needles.iteration.flops, needles.prefill.flops + 3 * needles.decode_step.flops);
+    EXPECT_DOUBLE_EQ(needles.predicted_s, needles.document.roofline_s + 5 * needles.iteration.roofline_s);
+  }
+}
+
 // All decode steps, one by one: their FLOPs, matrix by matrix, of one rank.
 double decode_flops_plainly(const RunSpec& s) {
   const Architecture& a = s.architecture;

@@ -110,6 +110,21 @@ TEST(Run, OfAttentionHoldsWhatShapesIt) {
   EXPECT_EQ(run.new_tokens, 0);
 }
 
+TEST(Run, OfNeedlesHoldsWhatShapesIt) {
+  const RunSpec run =
+      runs_of(
+          experiment("workload: needles\nweights: m.h5\nquestions: 8\nneedles: 20\nprefix: 60\nsuffix: 3\n"))
+          .front();
+  EXPECT_EQ(to_string(run.parameters),
+            "device=cpu dtype=bf16 iterations=5 max_iterations=5 mode=hydragen model=small needles=20 "
+            "new_tokens=10 prefill_chunk=512 prefix=60 questions=8 seed=1 suffix=3 target_ci=0.01 "
+            "tensor_parallel=1 warmup=1 weights=m.h5 workload=needles");
+  EXPECT_EQ(run.batch, 8);
+  EXPECT_EQ(run.tree, (std::vector<TreeLevel>{{1, 60}}));
+  EXPECT_EQ(run.temperature, 0);
+  EXPECT_EQ(run.needles, nullptr);
+}
+
 TEST(Run, APlainTreeIsAPrefix) {
   const RunSpec tree = runs_of(experiment(base + "tree: 1x64\n")).front();
   const RunSpec prefix = runs_of(experiment(base + "prefix: 64\n")).front();
@@ -160,6 +175,22 @@ const Case cases[] = {
      ":3:7: tree level '0x8': expected nodes x length, such as 4x128"},
     {"workload: attention\nn_heads: 1\nn_kv_heads: 1\nhead_dim: 8\nbatch: 4096\ntree: 4096x1000000\n",
      ":6:7: tree 4096x1000000: more than 2147483647 tokens"},
+    {"workload: needles\nweights: m.h5\nprefix: 600\nsuffix: 3\n",
+     ":1:1: workload needles needs 'questions'"},
+    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: [40, 39]\nsuffix: 3\nneedles: 20\n",
+     ":4:9: prefix: a document of 39 tokens has no place for 20 needles, a key and its value each: expected "
+     "40 "
+     "or more, or fewer `needles`"},
+    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: 600\nsuffix: 3\nneedles: [50, 51]\n",
+     ":6:10: needles: 51 keys, their values and a token between them are 103 ids, small has 101: expected "
+     "fewer "
+     "`needles`"},
+    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: 600\nneedles: 9\n",
+     ":1:1: suffix: 0: a question ends with its key: expected 1 token or more"},
+    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: 600\nsuffix: 3\nneedles: 9\ntext_length: 8\n",
+     ":7:14: text_length: there is no text: give `text` and `facts`"},
+    {"workload: needles\nweights: m.h5\nquestions: 2\ntree: 1x600\nsuffix: 3\n",
+     ":4:7: tree has no meaning for workload needles"},
     {"weights: m.h5\nnew_tokens: 4\nprefix: 8\nmax_iterations: 3\n",
      ":4:17: max_iterations: 3 is less than iterations 5"},
 };

@@ -95,6 +95,13 @@ RunSpec attention(Mode mode, DType dtype, std::vector<TreeLevel> tree, std::int6
   return s;
 }
 
+RunSpec needles(Mode mode, DType dtype, std::int64_t prefix, std::int64_t questions) {
+  RunSpec s = generate(mode, dtype, {{1, prefix}}, questions, 20, 10);
+  s.workload = WorkloadKind::needles;
+  s.n_needles = 256;
+  return s;
+}
+
 RunSpec nucleus(RunSpec s) {
   s.temperature = 1;
   s.top_p = 0.9;
@@ -117,6 +124,8 @@ std::vector<RunSpec> runs(DType dtype) {
       generate(Mode::automatic, dtype, {{1, 100}, {2, 10}}, 2, 1, 1),
       nucleus(generate(Mode::hydragen, dtype, {{1, 50}}, 500, 3, 9)),
       tied(generate(Mode::hydragen, dtype, {{1, 200}}, 64, 4, 9)),
+      needles(Mode::hydragen, dtype, 2000, 64),
+      needles(Mode::noshared, dtype, 1000, 8),
       attention(Mode::hydragen, dtype, {{1, 5000}}, 64, 500, L2State::warm),
       attention(Mode::paged, dtype, {{1, 5000}, {4, 300}}, 64, 500, L2State::cold),
       attention(Mode::noshared, dtype, {{1, 800}}, 64, 0, L2State::warm),
