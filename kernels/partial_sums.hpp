@@ -27,6 +27,10 @@ struct PartialSums {
   int n = 0;                           // 0: there is nothing to add
   DType dtype = DType::f32;
   Meeting meeting;  // before the parts are read
+  // Of each rank (rows, hidden) of dtype, where rank r writes columns [r, r + 1) hidden / n of the sums of
+  // all parts, before a second meeting: each rank reads and writes (n - 1) / n of a part instead of reading n
+  // - 1. hidden is a multiple of 8 n. Null: each rank adds up all columns. Of GPUs only.
+  void* summed[most_peers] = {};
 };
 
 }  // namespace hydrajob

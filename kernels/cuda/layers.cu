@@ -29,13 +29,18 @@ __global__ void embed_rows(const std::int32_t* ids, const T* table, std::int64_t
   }
 }
 
+constexpr std::int64_t most_norm_threads = 1024;
+
 // residual (rows, hidden) f32; weight (hidden); out (rows, hidden). A block takes every gridDim.x-th row.
 // HELD: a thread has one pack of the row at most, and keeps it.
 template <int N, bool HELD, class T, class Part>
-__global__ void rmsnorm_rows(float* residual, PartialSums added, const T* weight, T* out, std::int64_t rows,
-                             std::int64_t hidden, float eps) {
+__global__ __launch_bounds__(most_norm_threads,
+                             1) void rmsnorm_rows(float* residual, PartialSums added, const T* weight, T* out,
+                                                  std::int64_t rows, std::int64_t hidden, float eps) {
   begin_kernel();
   if (added.meeting.turn != nullptr) meet(added.meeting, added.n);
+  const bool shared = added.summed[0] != nullptr;
+  if (shared) sum_own_columns<Part, N>(added, rows, hidden);
   for (std::int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     float* row = residual + r * hidden;
     float squares = 0, values[N];
@@ -43,7 +48,11 @@ __global__ void rmsnorm_rows(float* residual, PartialSums added, const T* weight
       load(row + i, values);
       if (added.n > 0) {
         float sum[N];
-        sum_parts<Part>(added, r * hidden + i, sum);
+        if (shared) {
+          load_summed<Part>(added, r * hidden + i, sum);
+        } else {
+          sum_parts<Part>(added, r * hidden + i, sum);
+        }
 #pragma unroll
         for (int j = 0; j < N; ++j) values[j] += sum[j];
         store(row + i, values);
@@ -127,8 +136,6 @@ unsigned blocks_of(std::int64_t rows) {
   return static_cast<unsigned>(rows);
 }
 
-constexpr std::int64_t most_norm_threads = 1024;
-
 // Whole warps, no more than the row has packs for.
 unsigned threads_for(std::int64_t packs, std::int64_t most = 256) {
   const std::int64_t warps =
@@ -167,7 +174,7 @@ void CudaKernels::add_rmsnorm(float* residual, const PartialSums& added, const v
   // Blocks of one index meet: the same number on every rank, whatever its GPU.
   const std::int64_t most_blocks = added.meeting.turn == nullptr ? rows : meeting_blocks;
   bool wide = packs_of(8, 2, {hidden}, {residual, weight, out});
-  for (int p = 0; p < added.n; ++p) wide = wide && packs_of(8, 2, {}, {added.parts[p]});
+  for (int p = 0; p < added.n; ++p) wide = wide && packs_of(8, 2, {}, {added.parts[p], added.summed[p]});
   with_pack(wide, [&](auto n) {
     with_element(dtype, [&]<class T>(T*) {
       with_element(added.dtype, [&]<class Part>(Part*) {

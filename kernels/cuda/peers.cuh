@@ -48,22 +48,56 @@ __device__ inline void load_past_l1(const T* source, Pack<T, N>& pack) {
   }
 }
 
-// Elements [i, i + N) of the sum. All parts are asked for before any is added.
+// Elements [i, i + N) of the sum. Parts are asked for before any is added, as many as there are registers
+// for.
 template <class Part, int N>
 __device__ inline void sum_parts(const PartialSums& added, std::int64_t i, float (&sum)[N]) {
-  Pack<Part, N> parts[most_peers];
-#pragma unroll
-  for (int p = 0; p < most_peers; ++p) {
-    if (p < added.n) load_past_l1(static_cast<const Part*>(added.parts[p]) + i, parts[p]);
-  }
+  constexpr int at_once = sizeof(Part) == 2 ? most_peers : most_peers / 2;
 #pragma unroll
   for (int j = 0; j < N; ++j) sum[j] = 0;
 #pragma unroll
-  for (int p = 0; p < most_peers; ++p) {
-    if (p >= added.n) continue;
+  for (int first = 0; first < most_peers; first += at_once) {
+    Pack<Part, N> parts[at_once];
 #pragma unroll
-    for (int j = 0; j < N; ++j) sum[j] += to_float(parts[p].values[j]);
+    for (int p = 0; p < at_once; ++p) {
+      if (first + p < added.n) load_past_l1(static_cast<const Part*>(added.parts[first + p]) + i, parts[p]);
+    }
+#pragma unroll
+    for (int p = 0; p < at_once; ++p) {
+      if (first + p >= added.n) continue;
+#pragma unroll
+      for (int j = 0; j < N; ++j) sum[j] += to_float(parts[p].values[j]);
+    }
   }
+}
+
+// This rank's columns of the sums of rows blockIdx.x, blockIdx.x + gridDim.x, …, written to all ranks;
+// returns when theirs of these rows are here. What was here before is not read any more: a kernel that read
+// it had ended when its rank's block met this one.
+template <class Part, int N>
+__device__ inline void sum_own_columns(const PartialSums& added, std::int64_t rows, std::int64_t hidden) {
+  const std::int64_t columns = hidden / added.n, first = columns * added.meeting.rank, packs = columns / N;
+  const std::int64_t own_rows = (rows - blockIdx.x + gridDim.x - 1) / gridDim.x;
+  for (std::int64_t j = threadIdx.x; j < own_rows * packs; j += blockDim.x) {
+    const std::int64_t at = (blockIdx.x + j / packs * gridDim.x) * hidden + first + j % packs * N;
+    float sum[N];
+    sum_parts<Part>(added, at, sum);
+#pragma unroll
+    for (int p = 0; p < most_peers; ++p) {
+      if (p < added.n) store(static_cast<Part*>(added.summed[p]) + at, sum);
+    }
+  }
+  __threadfence_system();
+  meet(added.meeting, added.n);
+}
+
+// Elements [i, i + N) of the sums that all ranks have written here.
+template <class Part, int N>
+__device__ inline void load_summed(const PartialSums& added, std::int64_t i, float (&sum)[N]) {
+  Pack<Part, N> pack;
+  load_past_l1(static_cast<const Part*>(added.summed[added.meeting.rank]) + i, pack);
+#pragma unroll
+  for (int j = 0; j < N; ++j) sum[j] = to_float(pack.values[j]);
 }
 
 }  // namespace hydrajob::cuda

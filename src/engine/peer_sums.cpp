@@ -9,31 +9,27 @@ constexpr std::size_t turns_at = std::size_t{meeting_blocks} * most_peers * size
 constexpr std::size_t parts_at = turns_at + meeting_blocks * sizeof(std::uint32_t);
 static_assert(parts_at % 256 == 0);
 
-// Each rank reads all parts of the others; NCCL's rings move no more than two parts whatever the ranks, but
-// take longer to start.
-constexpr std::size_t most_read_bytes = std::size_t{32} << 20;
+std::size_t bytes_of(const PeerReading& reading) {
+  return parts_at + static_cast<std::size_t>(reading.places) * reading.part_bytes;
+}
 
 }  // namespace
 
 std::optional<PeerSums> PeerSums::make(Communicator& group, std::int64_t rows, std::int64_t hidden,
                                        DType dtype) {
-  if (group.size() == 1 || group.size() > most_peers || rows == 0) return std::nullopt;
-  std::size_t part_bytes = static_cast<std::size_t>(rows * hidden) * size_of(dtype);
-  if (part_bytes * static_cast<std::size_t>(group.size() - 1) > most_read_bytes) return std::nullopt;
-  part_bytes = (part_bytes + 255) / 256 * 256;
-  const std::size_t bytes = parts_at + 2 * part_bytes;
-  std::vector<void*> memory = group.peer_memory(bytes);
+  const PeerReading reading = peer_reading(group.size(), rows, hidden, size_of(dtype));
+  if (!reading.reads) return std::nullopt;
+  std::vector<void*> memory = group.peer_memory(bytes_of(reading));
   if (memory.empty()) return std::nullopt;
-  return PeerSums(std::move(memory), group.rank(), part_bytes, bytes, dtype);
+  return PeerSums(std::move(memory), group.rank(), reading, dtype);
 }
 
-PeerSums::PeerSums(std::vector<void*> memory, int rank, std::size_t part_bytes, std::size_t bytes,
-                   DType dtype)
-    : memory_(std::move(memory)), rank_(rank), part_bytes_(part_bytes), bytes_(bytes), dtype_(dtype) {}
+PeerSums::PeerSums(std::vector<void*> memory, int rank, const PeerReading& reading, DType dtype)
+    : memory_(std::move(memory)), rank_(rank), reading_(reading), bytes_(bytes_of(reading)), dtype_(dtype) {}
 
 void* PeerSums::next() {
   place_ = 1 - place_;
-  return part_of(static_cast<std::size_t>(rank_));
+  return place_of(static_cast<std::size_t>(rank_), place_);
 }
 
 PartialSums PeerSums::sums() const {
@@ -42,7 +38,8 @@ PartialSums PeerSums::sums() const {
   sums.dtype = dtype_;
   sums.meeting.rank = rank_;
   for (std::size_t r = 0; r < memory_.size(); ++r) {
-    sums.parts[r] = part_of(r);
+    sums.parts[r] = place_of(r, place_);
+    if (reading_.shares) sums.summed[r] = place_of(r, 2);
     sums.meeting.arrived[r] = static_cast<std::uint32_t*>(memory_[r]);
   }
   sums.meeting.turn = reinterpret_cast<std::uint32_t*>(
@@ -50,8 +47,8 @@ PartialSums PeerSums::sums() const {
   return sums;
 }
 
-std::byte* PeerSums::part_of(std::size_t rank) const {
-  return static_cast<std::byte*>(memory_[rank]) + parts_at + place_ * part_bytes_;
+std::byte* PeerSums::place_of(std::size_t rank, std::size_t place) const {
+  return static_cast<std::byte*>(memory_[rank]) + parts_at + place * reading_.part_bytes;
 }
 
 }  // namespace hydrajob

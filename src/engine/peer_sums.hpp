@@ -7,14 +7,15 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "grid/peer_reading.hpp"
 #include "kernels/partial_sums.hpp"
 
 namespace hydrajob {
 
 class PeerSums {
  public:
-  // Of `rows` rows at most, all ranks the same. Nothing where the ranks cannot, or where NCCL is faster.
-  // Collective.
+  // Of `rows` rows at most, all ranks the same. Nothing where the ranks cannot, or where NCCL is faster
+  // (grid/peer_reading). Collective.
   static std::optional<PeerSums> make(Communicator& group, std::int64_t rows, std::int64_t hidden,
                                       DType dtype);
 
@@ -27,15 +28,15 @@ class PeerSums {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  PeerSums(std::vector<void*> memory, int rank, std::size_t part_bytes, std::size_t bytes, DType dtype);
-  std::byte* part_of(std::size_t rank) const;
+  PeerSums(std::vector<void*> memory, int rank, const PeerReading& reading, DType dtype);
+  std::byte* place_of(std::size_t rank, std::size_t place) const;
 
-  std::vector<void*> memory_;  // by rank: what Meeting holds, then two parts
+  std::vector<void*> memory_;  // by rank: what Meeting holds, then the places of `reading_`
   int rank_;
-  std::size_t part_bytes_;
+  PeerReading reading_;
   std::size_t bytes_;
   DType dtype_;
-  std::size_t place_ = 0;  // 0 or 1
+  std::size_t place_ = 0;  // of the last part: 0 or 1
 };
 
 }  // namespace hydrajob

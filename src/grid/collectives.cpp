@@ -40,9 +40,9 @@ double all_gather_s(const Links& links, const GroupSpan& span, double bytes) {
          all_gather_s(links.node, span.ranks_of_node, bytes * span.nodes);
 }
 
-double read_peers_s(const Link& peer, double ranks, double bytes) {
-  if (ranks <= 1 || peer.bytes_per_s == 0) return 0;
-  return peer.latency_s + (ranks - 1) * bytes / peer.bytes_per_s;
+double read_peers_s(const Link& peer, const PeerReading& reading) {
+  if (!reading.reads || peer.bytes_per_s == 0) return 0;
+  return (reading.shares ? 2 : 1) * peer.latency_s + reading.read_bytes / peer.bytes_per_s;
 }
 
 }  // namespace hydrajob

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "config/machine_description.hpp"
+#include "grid/peer_reading.hpp"
 
 namespace hydrajob {
 
@@ -27,7 +28,8 @@ double all_reduce_s(const Links& links, const GroupSpan& span, double bytes);
 // A ring: n - 1 messages of what each rank has; between nodes first.
 double all_gather_s(const Links& links, const GroupSpan& span, double bytes);
 
-// Each rank has met the others, and reads all parts of theirs. Of one node.
-double read_peers_s(const Link& peer, double ranks, double bytes);
+// Each rank has met the others, and reads what it needs of theirs; where they share the adding, they meet
+// again. Of one node.
+double read_peers_s(const Link& peer, const PeerReading& reading);
 
 }  // namespace hydrajob

@@ -199,8 +199,8 @@ class CostModel {
     const double elements = counts.rows / counts.passes * shape_.hidden;
     const double embedding_s = all_reduce_s(ceilings_.links, span_, elements * sizeof(float));
     const double bytes = elements * sum_element();
-    const double sublayer_s = peers ? read_peers_s(ceilings_.links.peer, span_.ranks_of_node, bytes)
-                                    : all_reduce_s(ceilings_.links, span_, bytes);
+    const double sublayer_s =
+        peers ? read_peers_s(ceilings_.links.peer, peer_sums()) : all_reduce_s(ceilings_.links, span_, bytes);
     return collective(counts.passes * (embedding_s + 2 * shape_.n_layers * sublayer_s));
   }
 
@@ -274,15 +274,18 @@ class CostModel {
     return spec_.device == "cuda" ? shape_.element : sizeof(float);
   }
 
-  // Two parts of a decode step's sums that GPUs read from each other, and what they count meetings with
-  // (engine/peer_sums).
+  // Of a decode step.
+  PeerReading peer_sums() const {
+    if (spec_.device != "cuda" || spec_.new_tokens == 1) return {};
+    return peer_reading(spec_.tensor_parallel, spec_.batch, spec_.architecture.hidden, size_of(spec_.dtype));
+  }
+
+  // The places of these sums, and what meetings are counted with (engine/peer_sums).
   double peer_bytes() const {
-    constexpr int most_peers = 8;
-    constexpr double most_read = 32 << 20, meetings = 512 * (most_peers + 1) * 4;
-    if (spec_.device != "cuda" || spec_.tensor_parallel == 1 || spec_.new_tokens == 1) return 0;
-    if (spec_.tensor_parallel > most_peers) return 0;
-    const double part = static_cast<double>(spec_.batch) * shape_.hidden * shape_.element;
-    return part * (spec_.tensor_parallel - 1) > most_read ? 0 : 2 * part + meetings;
+    constexpr double meetings = 512 * (8 + 1) * 4;
+    const PeerReading reading = peer_sums();
+    if (!reading.reads) return 0;
+    return static_cast<double>(reading.places) * static_cast<double>(reading.part_bytes) + meetings;
   }
 
   double operation_bytes() const {

@@ -47,8 +47,9 @@ TEST(AllGather, IsARing) {
 }
 
 TEST(ReadPeers, MeetsOnceAndReadsAllOthers) {
-  EXPECT_NEAR(read_peers_s(links().peer, 4, 1e6), 1 * us + 3e6 / 2e9, 1e-15);
-  EXPECT_EQ(read_peers_s(links().peer, 1, 1e6), 0);
+  EXPECT_NEAR(read_peers_s(links().peer, {true, false, 3e6, 0, 2}), 1 * us + 3e6 / 2e9, 1e-15);
+  EXPECT_NEAR(read_peers_s(links().peer, {true, true, 2e6, 0, 3}), 2 * us + 2e6 / 2e9, 1e-15);
+  EXPECT_EQ(read_peers_s(links().peer, {}), 0);
 }
 
 TEST(Span, IsOfTheGroupOnTheMostNodes) {
