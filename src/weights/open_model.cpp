@@ -57,6 +57,11 @@ class SplitModel final : public WeightSource {
   std::unique_ptr<WeightView> view(const std::vector<WeightRows>& parts, DType dtype) override {
     return file_->view(own(parts), dtype);
   }
+  int readers() const override { return file_->readers(); }
+  std::unique_ptr<WeightReader> reader() override { return file_->reader(); }
+  std::vector<WeightRows> pieces(const WeightRows& part, std::size_t bytes) const override {
+    return file_->pieces(own(part), bytes);
+  }
   void expect(const std::vector<WeightRows>& parts) override { file_->expect(own(parts)); }
 
  private:
