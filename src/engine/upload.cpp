@@ -13,8 +13,8 @@ namespace {
 
 // One is filled by each reader, the others wait for the bus or are copied.
 std::size_t slot_count(int readers) {
-  const auto n = static_cast<std::size_t>(readers);
-  return n + std::max<std::size_t>(4, n / 2);
+  constexpr std::size_t besides = 4;
+  return static_cast<std::size_t>(readers) + besides;
 }
 
 struct Piece {
