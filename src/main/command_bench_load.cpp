@@ -132,7 +132,7 @@ class Bench {
     if (!request_.cold) load();  // into the page cache; libraries are loaded too
     Times times;
     for (int i = 0; i < request_.repeat; ++i) {
-      times.read.push_back(seconds_of([&] { read_alone(); }));
+      times.read.push_back(read_alone());
       times.load.push_back(load());
     }
     return times;
