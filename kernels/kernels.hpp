@@ -33,6 +33,11 @@ class PackedWeight {
   virtual std::size_t bytes() const = 0;
 };
 
+struct UnfilledWeight {
+  std::unique_ptr<PackedWeight> weight;
+  void* data = nullptr;  // device memory, weight->bytes()
+};
+
 // How the next token is drawn. temperature 0 is greedy; top_p 1 keeps the whole vocabulary.
 struct SamplingArgs {
   float temperature = 0;
@@ -75,6 +80,12 @@ class Kernels {
   // the batch that products with it should be fastest at.
   virtual std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                              std::int64_t in, std::int64_t expected_rows, DType dtype) = 0;
+  // Such a weight without values, where the backend keeps them as pack() gets them: they are copied to `data`
+  // in the device's stream. Null: it keeps them in another form.
+  virtual UnfilledWeight allocate_weight(WeightLayout /*layout*/, std::int64_t /*out*/, std::int64_t /*in*/,
+                                         DType /*dtype*/) {
+    return {};
+  }
   // y = x W^T; x: (rows, in) dtype; y: (rows, out) of y_dtype, f32 accumulation. y_dtype:
   // f32, or dtype.
   virtual void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,

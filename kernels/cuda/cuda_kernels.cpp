@@ -64,6 +64,13 @@ std::unique_ptr<PackedWeight> CudaKernels::pack(const void* weight, WeightLayout
   return std::make_unique<CudaWeight>(device_, weight, layout, out, in, dtype);
 }
 
+UnfilledWeight CudaKernels::allocate_weight(WeightLayout layout, std::int64_t out, std::int64_t in,
+                                            DType dtype) {
+  auto weight = std::make_unique<CudaWeight>(device_, layout, out, in, dtype);
+  void* data = weight->data();
+  return {std::move(weight), data};
+}
+
 std::unique_ptr<PackedWeight> CudaKernels::pack_seeded(std::span<const SeededPart> parts, WeightLayout layout,
                                                        std::int64_t out, std::int64_t in, std::int64_t,
                                                        DType dtype) {

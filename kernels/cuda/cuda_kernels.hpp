@@ -25,6 +25,8 @@ class CudaKernels final : public Kernels {
                    std::int64_t rows, std::int64_t hidden, float eps, DType dtype, Stream& stream) override;
   std::unique_ptr<PackedWeight> pack(const void* weight, WeightLayout layout, std::int64_t out,
                                      std::int64_t in, std::int64_t expected_rows, DType dtype) override;
+  UnfilledWeight allocate_weight(WeightLayout layout, std::int64_t out, std::int64_t in,
+                                 DType dtype) override;
   void linear(const void* x, const PackedWeight& weight, void* y, DType y_dtype, std::int64_t rows,
               DType dtype, Stream& stream) override;
   void add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows, DType dtype,

@@ -17,6 +17,7 @@
 #include "device/cpu_info.hpp"
 #include "device/cuda_error.hpp"
 #include "device/cuda_stream.hpp"
+#include "device/host_memory.hpp"
 #include "device/nvml.hpp"
 #include "device/placement.hpp"
 
@@ -199,6 +200,29 @@ class CudaBuffer final : public Buffer {
   CudaMemory::Place place_;
 };
 
+// Host memory that the GPU reads by itself. Made of large pages and then pinned, which takes a fraction of
+// what cudaHostAlloc needs for small ones.
+class StagingBuffer final : public Buffer {
+ public:
+  explicit StagingBuffer(std::size_t bytes) : memory_(bytes) {
+    const cudaError_t status = cudaHostRegister(memory_.data(), bytes, cudaHostRegisterDefault);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // or the next call that asks would report it
+      throw OutOfMemory(fmt::format("out of memory: the system refused to pin {}", as_text(bytes)));
+    }
+    check_cuda(status, "cudaHostRegister");
+  }
+  ~StagingBuffer() override { cudaHostUnregister(memory_.data()); }
+  StagingBuffer(const StagingBuffer&) = delete;
+  StagingBuffer& operator=(const StagingBuffer&) = delete;
+
+  void* data() override { return memory_.data(); }
+  std::size_t bytes() const override { return memory_.bytes(); }
+
+ private:
+  HostMemory memory_;
+};
+
 // Another process's memory, opened.
 class PeerBuffer final : public Buffer {
  public:
@@ -313,6 +337,10 @@ class CudaDevice final : public Device {
     return std::make_unique<PeerBuffer>(handle, bytes);
   }
 
+  std::unique_ptr<Buffer> allocate_staging(std::size_t bytes) override {
+    return std::make_unique<StagingBuffer>(bytes);
+  }
+
   Stream& stream() override { return *stream_; }
   void synchronize() override { HJ_CUDA_CHECK(cudaStreamSynchronize(stream_->get())); }
 
@@ -345,6 +373,9 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Mark> mark() override { return std::make_unique<CudaMark>(stream_->get()); }
+  void wait_for(const Mark& mark) override {
+    HJ_CUDA_CHECK(cudaEventSynchronize(static_cast<const CudaMark&>(mark).event()));
+  }
   double seconds_between(const Mark& begin, const Mark& end) const override {
     float milliseconds = 0;
     HJ_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, static_cast<const CudaMark&>(begin).event(),
@@ -354,7 +385,7 @@ class CudaDevice final : public Device {
 
   std::optional<DeviceCondition> condition_after(const Mark& mark) override {
     if (!tells_condition_) return std::nullopt;
-    HJ_CUDA_CHECK(cudaEventSynchronize(static_cast<const CudaMark&>(mark).event()));
+    wait_for(mark);
     return monitor_.condition();
   }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "engine/engine.hpp"
+#include "engine/upload.hpp"
 #include "grid/constraints.hpp"
 
 namespace hydrajob {
@@ -35,10 +36,12 @@ class Loader {
     model->intermediate = shard("layers.0.mlp.gate").count();
     model->vocabulary = shard("embedding");
     expect_all();
+    staging_for_upload_ = allocate_upload_staging(source_, *context_.device);
     model->embedding = load_plain("embedding");
     for (std::int64_t i = 0; i < a.n_layers; ++i) model->layers.push_back(load_layer(i));
     model->final_norm = load_plain("final_norm");
     model->lm_head = load_columns({a.tied_embeddings ? "embedding" : "lm_head"});
+    if (!uploads_.empty()) upload(source_, uploads_, dtype_, *context_.device, *staging_for_upload_);
     context_.device->synchronize();
     return model;
   }
@@ -111,6 +114,10 @@ class Loader {
     if (seeded && context_.kernels->fill_seeded(*seeded, buffer->data(), dtype_, context_.device->stream())) {
       return buffer;
     }
+    if (staging_for_upload_) {
+      uploads_.push_back({part, buffer->data()});
+      return buffer;
+    }
     const Fetched rows = fetch({part});
     context_.device->copy_to_device(buffer->data(), rows.data, bytes);
     context_.device->synchronize();  // before the rows go
@@ -139,8 +146,22 @@ class Loader {
     if (const std::vector<SeededPart> seeded = seeded_parts(parts); !seeded.empty()) {
       if (auto weight = kernels.pack_seeded(seeded, layout, out, in, expected_rows_, dtype_)) return weight;
     }
+    if (staging_for_upload_) {
+      if (auto [weight, data] = kernels.allocate_weight(layout, out, in, dtype_); weight) {
+        add_uploads(parts, static_cast<std::byte*>(data));
+        return std::move(weight);
+      }
+    }
     const Fetched rows = fetch(parts);
     return kernels.pack(rows.data, layout, out, in, expected_rows_, dtype_);
+  }
+
+  // One behind the other.
+  void add_uploads(const std::vector<WeightRows>& parts, std::byte* target) {
+    for (const WeightRows& part : parts) {
+      uploads_.push_back({part, target});
+      target += bytes_of(part);
+    }
   }
 
   // None unless all are seeded.
@@ -165,6 +186,8 @@ class Loader {
   std::int64_t expected_rows_;
   EngineContext context_;
   std::map<std::string, TensorInfo> tensors_;
+  std::unique_ptr<Buffer> staging_for_upload_;  // null: each tensor is taken from the host as it comes
+  std::vector<UploadPart> uploads_;             // read together when all have their places
   std::unique_ptr<std::byte, FreePages> staging_;
   std::size_t staging_bytes_ = 0;
 };

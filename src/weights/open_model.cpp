@@ -9,6 +9,7 @@
 #include "weights/model_file.hpp"
 #include "weights/model_format.hpp"
 #include "weights/model_metadata.hpp"
+#include "weights/plain_read.hpp"
 
 namespace hydrajob {
 namespace {
@@ -57,6 +58,11 @@ class SplitModel final : public WeightSource {
   std::unique_ptr<WeightView> view(const std::vector<WeightRows>& parts, DType dtype) override {
     return file_->view(own(parts), dtype);
   }
+  int readers() const override { return file_->readers(); }
+  std::unique_ptr<WeightReader> reader() override { return file_->reader(); }
+  std::vector<WeightRows> pieces(const WeightRows& part, std::size_t bytes) const override {
+    return file_->pieces(own(part), bytes);
+  }
   void expect(const std::vector<WeightRows>& parts) override { file_->expect(own(parts)); }
 
  private:
@@ -97,6 +103,23 @@ std::unique_ptr<WeightSource> open_split(const fs::path& folder, int threads, in
 std::unique_ptr<WeightSource> open_model_file(const fs::path& path, int threads, int rank, int degree) {
   if (is_split(path)) return open_split(path, threads, rank, degree);
   return weights::open_single_file(path.string(), read_whole(path), threads);
+}
+
+ShardRanges shard_ranges(const fs::path& path, int rank, int degree) {
+  const bool split = is_split(path);
+  const ModelMetadata metadata = split ? read_part(path, rank) : read_whole(path);
+  ShardRanges shard;
+  shard.file = (split ? path / rank_file_name(rank) : path).string();
+  shard.dtype = metadata.dtype;
+  for (const weights::TensorEntry& entry : metadata.tensors) {
+    const RowRange rows =
+        split ? RowRange{0, entry.info.rows} : shard_of(entry.info, metadata.architecture, rank, degree);
+    const std::size_t row = static_cast<std::size_t>(entry.info.cols) * size_of(metadata.dtype);
+    shard.ranges.push_back({entry.offset + static_cast<std::size_t>(rows.begin) * row,
+                            static_cast<std::size_t>(rows.count()) * row});
+    shard.bytes += shard.ranges.back().bytes;
+  }
+  return shard;
 }
 
 ModelDescription describe_model(const fs::path& path) {

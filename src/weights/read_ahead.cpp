@@ -10,14 +10,13 @@ namespace {
 
 constexpr std::size_t request_bytes = std::size_t{1} << 20;
 
-// Whether the first page is there already: it speaks for the others, which would be copied in vain.
+}  // namespace
+
 bool is_cached(int fd, std::uint64_t offset) {
   char byte = 0;
   const iovec target{&byte, 1};
   return ::preadv2(fd, &target, 1, static_cast<off_t>(offset), RWF_NOWAIT) == 1;
 }
-
-}  // namespace
 
 ReadAhead::ReadAhead(int fd, std::vector<FileRange> expected)
     : fd_(fd), expected_(std::move(expected)), scratch_(request_bytes), thread_([this] { read_all(); }) {}
@@ -60,6 +59,7 @@ void ReadAhead::read_all() {
 // A plain request: the system reads ahead of it with large pages, which it does not when it is only advised
 // (0.8 times the rate). What fails here fails again where it is wanted, and is told there.
 void ReadAhead::read(std::uint64_t offset, std::size_t bytes) {
+  // One page speaks for the others, which would be copied in vain.
   if (is_cached(fd_, offset)) return;
   [[maybe_unused]] const ssize_t got = ::pread(fd_, scratch_.data(), bytes, static_cast<off_t>(offset));
 }

@@ -12,6 +12,9 @@
 
 namespace hydrajob::weights {
 
+// Whether the page at `offset` is in the system's cache of the file, as far as it tells.
+bool is_cached(int fd, std::uint64_t offset);
+
 // Brings what is expected into the system's cache of the file, in a thread of its own.
 class ReadAhead {
  public:

@@ -1,6 +1,7 @@
 // Where weights come from: a model file, a seed, or a checkpoint of another format.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -60,6 +61,28 @@ class WeightView {
   virtual const void* data() const = 0;
 };
 
+// Host memory that a reader fills with rows, one room behind the other.
+class WeightSink {
+ public:
+  virtual ~WeightSink() = default;
+  struct Room {
+    std::byte* data = nullptr;  // best 4096-byte aligned
+    std::size_t bytes = 0;      // whole elements
+  };
+  // For the next of `bytes` that are still to come, more than none: as many of them as it likes. May wait.
+  virtual Room room(std::size_t bytes) = 0;
+  // The last room is filled to its end.
+  virtual void full() = 0;
+};
+
+// One of several that read a source at once, each in a thread of its own.
+class WeightReader {
+ public:
+  virtual ~WeightReader() = default;
+  // As WeightSource::read(). Where it throws, what the sink has of these rows is undefined.
+  virtual void read(const WeightRows& piece, DType dtype, WeightSink& sink) = 0;
+};
+
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -76,6 +99,14 @@ class WeightSource {
   // so: read() them. Throws as read() does.
   virtual std::unique_ptr<WeightView> view(const std::vector<WeightRows>& /*parts*/, DType /*dtype*/) {
     return nullptr;
+  }
+  // How many readers it is read by fastest; 0: it has none, only read() and view().
+  virtual int readers() const { return 0; }
+  virtual std::unique_ptr<WeightReader> reader() { return nullptr; }
+  // A part as pieces of about `bytes`, one behind the other, for whichever reader is free. Their rows are
+  // numbered as readers do.
+  virtual std::vector<WeightRows> pieces(const WeightRows& part, std::size_t /*bytes*/) const {
+    return {part};
   }
   // The rows as a description from which a backend may compute them. None where they are not seeded.
   virtual std::optional<SeededPart> seeded(const WeightRows& /*part*/) const { return std::nullopt; }

@@ -7,10 +7,6 @@
 namespace hydrajob {
 namespace {
 
-// What the weights are packed for: the same whichever run of a sweep comes first, so that no run's speed
-// depends on it. A batch of decode; prefill's hundreds of rows are fast in any packing.
-constexpr std::int64_t expected_rows = 64;
-
 std::unique_ptr<WeightSource> open_weights(const RunSpec& spec, const Communicator& group, int threads) {
   if (spec.weights == "random") return make_random_weights(spec.architecture, spec.seed, threads);
   return open_model_file(spec.weights, threads, group.rank(), group.size());
@@ -28,7 +24,7 @@ std::shared_ptr<const Model> ModelCache::load(const RunSpec& spec, const EngineC
   drop();
   context.device->synchronize();
   const std::size_t interval = recorder.begin("load", 0, 0, false);
-  model_ = load_model(*source, spec.dtype, expected_rows, context);
+  model_ = load_model(*source, spec.dtype, rows_to_pack_for, context);
   recorder.end(interval);
   key_ = key;
   return model_;

@@ -1,6 +1,7 @@
 // The model that a group has loaded, kept from run to run while the runs use the same weights.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,10 @@
 #include "timing/recorder.hpp"
 
 namespace hydrajob {
+
+// What the weights are packed for: the same whichever run of a sweep comes first, so that no run's speed
+// depends on it. A batch of decode; prefill's hundreds of rows are fast in any packing.
+constexpr std::int64_t rows_to_pack_for = 64;
 
 class ModelCache {
  public:

@@ -35,6 +35,7 @@ class ForwardingDevice : public Device {
     return device_->record(std::move(work));
   }
   std::unique_ptr<Mark> mark() override { return device_->mark(); }
+  void wait_for(const Mark& mark) override { device_->wait_for(mark); }
   double seconds_between(const Mark& begin, const Mark& end) const override {
     return device_->seconds_between(begin, end);
   }

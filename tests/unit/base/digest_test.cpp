@@ -1,5 +1,7 @@
 #include "base/digest.hpp"
 
+#include <algorithm>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -24,6 +26,23 @@ TEST(Digest, DependsOnEveryByteAndTheLength) {
     EXPECT_NE(digest64(other.data(), other.size()), digest64(text.data(), text.size()));
   }
   EXPECT_NE(digest128(text + "a"), first);
+}
+
+TEST(Digest, OfPiecesIsThatOfTheWhole) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  Digest64 digest;
+  for (int i = 0; i < 20; ++i) {
+    std::string text(random() % 100000, '\0');
+    for (char& c : text) c = static_cast<char>(random());
+    digest.reset();
+    for (std::size_t at = 0, bytes = 0; at < text.size(); at += bytes) {
+      bytes = std::min<std::size_t>(text.size() - at, random() % 5000);
+      digest.add(text.data() + at, bytes);
+    }
+    EXPECT_EQ(digest.value(), digest64(text.data(), text.size())) << text.size() << " bytes";
+  }
 }
 
 TEST(Digest, HexIsSixteenLowerCaseDigits) {

@@ -1,5 +1,6 @@
 #include "device/cuda_device.hpp"
 
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <iostream>
@@ -58,6 +59,28 @@ TEST_F(CudaDevice, CopiesEveryByteThereAndBack) {
     device->copy_to_host(got.data(), second->data(), bytes);
     device->synchronize();
     EXPECT_EQ(got, sent);
+  }
+}
+
+// Copies run beside the host: memory that is filled again once their mark has passed has been read.
+TEST_F(CudaDevice, CopiesFromStagingMemoryUntilTheMark) {
+  const auto device = make_device(request());
+  constexpr std::size_t bytes = (std::size_t{32} << 20) + 5;
+  const auto staging = device->allocate_staging(bytes);
+  ASSERT_NE(staging, nullptr);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(staging->data()) % 4096, 0u);
+  std::vector<std::unique_ptr<Buffer>> targets;
+  for (int i = 0; i < 4; ++i) {
+    targets.push_back(device->allocate(bytes));
+    std::memset(staging->data(), i + 1, bytes);
+    device->copy_to_device(targets.back()->data(), staging->data(), bytes);
+    device->wait_for(*device->mark());
+  }
+  std::vector<unsigned char> got(bytes);
+  for (int i = 0; i < 4; ++i) {
+    device->copy_to_host(got.data(), targets[static_cast<std::size_t>(i)]->data(), bytes);
+    device->synchronize();
+    EXPECT_EQ(got, std::vector<unsigned char>(bytes, static_cast<unsigned char>(i + 1)));
   }
 }
 

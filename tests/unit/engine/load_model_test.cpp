@@ -8,6 +8,9 @@
 
 #include "engine/engine.hpp"
 #include "engine/model.hpp"
+#include "unit/base/temporary_folder.hpp"
+#include "unit/engine/late_device.hpp"
+#include "unit/no_kernels.hpp"
 #include "unit/weights/models.hpp"
 
 namespace hydrajob {
@@ -107,6 +110,69 @@ TEST_F(LoadModel, IsReadWhereTheBackendDoesNotFill) {
   const auto read = load(*source, DType::f32);
   EXPECT_EQ(bytes(*read->embedding), bytes(*filled->embedding));
   EXPECT_EQ(bytes(*read->final_norm), bytes(*filled->final_norm));
+}
+
+// Keeps weights as they are given, on the device.
+class PlacedWeight final : public PackedWeight {
+ public:
+  PlacedWeight(std::int64_t out, std::int64_t in, std::unique_ptr<Buffer> values)
+      : buffer(std::move(values)), out_(out), in_(in) {}
+  std::int64_t in() const override { return in_; }
+  std::int64_t out() const override { return out_; }
+  std::size_t bytes() const override { return buffer->bytes(); }
+  std::unique_ptr<Buffer> buffer;
+
+ private:
+  std::int64_t out_, in_;
+};
+
+class PlacingKernels final : public test::NoKernels {
+ public:
+  explicit PlacingKernels(Device& device) : device_(device) {}
+  UnfilledWeight allocate_weight(WeightLayout, std::int64_t out, std::int64_t in, DType dtype) override {
+    auto buffer = device_.allocate(static_cast<std::size_t>(out * in) * size_of(dtype));
+    void* data = buffer->data();
+    return {std::make_unique<PlacedWeight>(out, in, std::move(buffer)), data};
+  }
+
+ private:
+  Device& device_;
+};
+
+// Every tensor at its place, q, k and v one behind the other.
+TEST_F(LoadModel, IsCopiedBesideTheHostWhereTheDeviceDoes) {
+  const test::TemporaryFolder folder;
+  const Architecture architecture = test::grouped_model();
+  const auto truth = make_random_weights(architecture, 17, 1);
+  write_model_file(folder.path() / "model.h5", *truth, DType::bf16);
+  const auto file = open_model_file(folder.path() / "model.h5", 2);
+  test::LateDevice device;
+  PlacingKernels kernels(device);
+  const auto model = load_model(*file, DType::bf16, 4, {&device, &kernels, self_.get()});
+  const auto expect = [&](Buffer& buffer, const std::vector<std::string>& names) {
+    Bytes expected;
+    for (const std::string& name : names) {
+      const Bytes part = test::read_whole(*truth, test::find_tensor(architecture, name), DType::bf16);
+      expected.insert(expected.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(bytes(buffer), expected) << names.front();
+  };
+  const auto expect_weight = [&](const PackedWeight& weight, const std::vector<std::string>& names) {
+    expect(*static_cast<const PlacedWeight&>(weight).buffer, names);
+  };
+  expect(*model->embedding, {"embedding"});
+  expect(*model->final_norm, {"final_norm"});
+  expect_weight(*model->lm_head, {"lm_head"});
+  for (std::size_t i = 0; i < model->layers.size(); ++i) {
+    const std::string p = "layers." + std::to_string(i) + ".";
+    const Layer& layer = model->layers[i];
+    expect(*layer.attention_norm, {p + "attention_norm"});
+    expect_weight(*layer.qkv, {p + "attention.q", p + "attention.k", p + "attention.v"});
+    expect_weight(*layer.o, {p + "attention.o"});
+    expect(*layer.mlp_norm, {p + "mlp_norm"});
+    expect_weight(*layer.gate_up, {p + "mlp.gate", p + "mlp.up"});
+    expect_weight(*layer.down, {p + "mlp.down"});
+  }
 }
 
 }  // namespace

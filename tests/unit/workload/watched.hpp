@@ -68,6 +68,7 @@ class WatchedDevice final : public ForwardingDevice {
     events_.push_back("mark");
     return std::make_unique<NumberedMark>(marks_++);
   }
+  void wait_for(const Mark&) override {}
   double seconds_between(const Mark& begin, const Mark& end) const override {
     const std::size_t first = static_cast<const NumberedMark&>(begin).number;
     EXPECT_EQ(static_cast<const NumberedMark&>(end).number, first + 1);
