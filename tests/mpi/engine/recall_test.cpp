@@ -1,0 +1,99 @@
+// The recall model (docs/recall.md) through the whole engine: every needle is found, in every mode that
+// attends, in both types, at every degree. HYDRAJOB_TEST_DEVICE=cuda: on GPUs, one a rank. HJ_TEST_SEED
+// repeats a run.
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "comm/device_group.hpp"
+#include "comm/threads.hpp"
+#include "engine/engine.hpp"
+#include "mpi/mpi_main.hpp"
+#include "support/needles.hpp"
+
+namespace hydrajob {
+namespace {
+
+using test::NeedleBatch;
+using test::NeedleMaker;
+using test::world;
+
+constexpr std::int64_t prefix = 1000;
+constexpr std::int64_t sequences = 16;
+
+bool on_gpus() {
+  const char* device = std::getenv("HYDRAJOB_TEST_DEVICE");
+  return device != nullptr && std::string(device) == "cuda";
+}
+
+std::uint64_t seed() {
+  static const std::uint64_t value = [] {
+    const char* given = std::getenv("HJ_TEST_SEED");
+    std::uint64_t mine = given != nullptr ? std::stoull(given) : std::random_device{}();
+    world().broadcast(&mine, sizeof mine, 0);
+    if (world().rank() == 0) std::cout << "HJ_TEST_SEED=" << mine << std::endl;
+    return mine;
+  }();
+  return value;
+}
+
+class Recall : public testing::TestWithParam<std::tuple<std::string, DType>> {
+ protected:
+  void SetUp() override {
+    if (on_gpus() && !all_true(world(), visible_gpus() >= world().size()))
+      GTEST_SKIP() << world().size() << " ranks, " << visible_gpus() << " GPUs";
+    const int threads = threads_per_rank(world(), 0);
+    const DeviceKind kind = on_gpus() ? DeviceKind::cuda : DeviceKind::cpu;
+    device_ = make_device({kind, world().rank(), world().size(), threads});
+    kernels_ = make_kernels(*device_, threads);
+    group_ = std::make_unique<DeviceGroup>(world().split(0));
+    const EngineContext context{device_.get(), kernels_.get(), &group_->on(*device_)};
+    const auto& [model, dtype] = GetParam();
+    const auto source =
+        make_recall_weights(load_architecture(HJ_SOURCE_DIR "/configs/models/" + model + ".yaml"));
+    vocab_ = static_cast<std::int32_t>(source->architecture().vocab);
+    engine_ = std::make_unique<Engine>(load_model(*source, dtype, sequences, context), context);
+  }
+
+  // Passes of a length that divides nothing: needles stand across their ends.
+  double accuracy(const NeedleBatch& needles, Mode mode) {
+    GenerateOptions options;
+    options.mode = mode;
+    options.prefill_chunk = 93;
+    engine_->prepare(needles.batch, options);
+    engine_->connect();
+    engine_->prefill();
+    for (std::int64_t step = 1; step < needles.batch.new_tokens; ++step) engine_->decode();
+    return test::accuracy(needles, engine_->tokens());
+  }
+
+  std::int32_t vocab_ = 0;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Kernels> kernels_;
+  std::unique_ptr<DeviceGroup> group_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_P(Recall, FindsEveryNeedleWhereItAttends) {
+  const NeedleBatch needles = NeedleMaker(vocab_, sequences + 2, seed()).make(prefix, sequences);
+  for (const Mode mode : {Mode::hydragen, Mode::noshared, Mode::paged, Mode::automatic}) {
+    EXPECT_EQ(accuracy(needles, mode), 1.0) << to_string(mode) << ", HJ_TEST_SEED=" << seed();
+  }
+  EXPECT_LE(accuracy(needles, Mode::noattention), 0.1) << "by chance, HJ_TEST_SEED=" << seed();
+}
+
+INSTANTIATE_TEST_SUITE_P(, Recall,
+                         testing::Combine(testing::Values("recall", "recall-128"),
+                                          testing::Values(DType::f32, DType::bf16)),
+                         [](const auto& instance) {
+                           return (std::get<0>(instance.param) == "recall" ? "Heads64" : "Heads128") +
+                                  std::string(name_of(std::get<1>(instance.param)));
+                         });
+
+}  // namespace
+}  // namespace hydrajob
+
+HJ_MPI_TEST_MAIN()
