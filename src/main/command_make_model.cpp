@@ -55,7 +55,7 @@ std::string kind_of(const po::variables_map& values) {
     throw UsageError(fmt::format("make-model: --kind '{}': expected random or recall", kind));
   for (const char* name : {"seed", "threads"}) {
     if (kind == "recall" && !values[name].defaulted())
-      throw UsageError(fmt::format("make-model: --{}: only random weights have it", name));
+      throw UsageError(fmt::format("make-model: --{} is of random weights, not of --kind {}", name, kind));
   }
   return kind;
 }

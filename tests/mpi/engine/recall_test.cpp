@@ -2,9 +2,11 @@
 // attends, in both types, at every degree. HYDRAJOB_TEST_DEVICE=cuda: on GPUs, one a rank. HJ_TEST_SEED
 // repeats a run.
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -40,6 +42,29 @@ std::uint64_t seed() {
   return value;
 }
 
+// The same model with some rows of a tensor zero.
+class Lesion final : public WeightSource {
+ public:
+  Lesion(WeightSource& source, std::string tensor, RowRange rows)
+      : source_(source), tensor_(std::move(tensor)), rows_(rows) {}
+  const Architecture& architecture() const override { return source_.architecture(); }
+  std::string digest() const override { return source_.digest(); }
+  void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
+    source_.read(tensor, rows, dtype, target);
+    const std::size_t row_bytes = static_cast<std::size_t>(tensor.cols) * size_of(dtype);
+    for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+      const bool hit = tensor.name == tensor_ && row >= rows_.begin && row < rows_.end;
+      auto* at = static_cast<std::byte*>(target) + static_cast<std::size_t>(row - rows.begin) * row_bytes;
+      if (hit) std::memset(at, 0, row_bytes);
+    }
+  }
+
+ private:
+  WeightSource& source_;
+  std::string tensor_;
+  RowRange rows_;
+};
+
 class Recall : public testing::TestWithParam<std::tuple<std::string, DType>> {
  protected:
   void SetUp() override {
@@ -50,12 +75,20 @@ class Recall : public testing::TestWithParam<std::tuple<std::string, DType>> {
     device_ = make_device({kind, world().rank(), world().size(), threads});
     kernels_ = make_kernels(*device_, threads);
     group_ = std::make_unique<DeviceGroup>(world().split(0));
+    source_ = make_recall_weights(
+        load_architecture(HJ_SOURCE_DIR "/configs/models/" + std::get<0>(GetParam()) + ".yaml"));
+    load(*source_);
+  }
+
+  void load(WeightSource& source) {
     const EngineContext context{device_.get(), kernels_.get(), &group_->on(*device_)};
-    const auto& [model, dtype] = GetParam();
-    const auto source =
-        make_recall_weights(load_architecture(HJ_SOURCE_DIR "/configs/models/" + model + ".yaml"));
-    vocab_ = static_cast<std::int32_t>(source->architecture().vocab);
-    engine_ = std::make_unique<Engine>(load_model(*source, dtype, sequences, context), context);
+    engine_ =
+        std::make_unique<Engine>(load_model(source, std::get<1>(GetParam()), sequences, context), context);
+  }
+
+  NeedleBatch needles() const {
+    const auto vocab = static_cast<std::int32_t>(source_->architecture().vocab);
+    return NeedleMaker(vocab, sequences + 2, seed()).make(prefix, sequences);
   }
 
   // Passes of a length that divides nothing: needles stand across their ends.
@@ -70,7 +103,7 @@ class Recall : public testing::TestWithParam<std::tuple<std::string, DType>> {
     return test::accuracy(needles, engine_->tokens());
   }
 
-  std::int32_t vocab_ = 0;
+  std::unique_ptr<WeightSource> source_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Kernels> kernels_;
   std::unique_ptr<DeviceGroup> group_;
@@ -78,11 +111,32 @@ class Recall : public testing::TestWithParam<std::tuple<std::string, DType>> {
 };
 
 TEST_P(Recall, FindsEveryNeedleWhereItAttends) {
-  const NeedleBatch needles = NeedleMaker(vocab_, sequences + 2, seed()).make(prefix, sequences);
+  const NeedleBatch needles = this->needles();
   for (const Mode mode : {Mode::hydragen, Mode::noshared, Mode::paged, Mode::automatic}) {
     EXPECT_EQ(accuracy(needles, mode), 1.0) << to_string(mode) << ", HJ_TEST_SEED=" << seed();
   }
   EXPECT_LE(accuracy(needles, Mode::noattention), 0.1) << "by chance, HJ_TEST_SEED=" << seed();
+}
+
+class RecallLesion : public Recall {};
+
+// At one rank: more would show no more.
+TEST_P(RecallLesion, IsMissedWhicheverHeadOrUnitsItIs) {
+  if (world().size() > 1) GTEST_SKIP() << "at one rank";
+  const Architecture& a = source_->architecture();
+  const NeedleBatch needles = this->needles();
+  const auto expect_worse = [&](const std::string& tensor, RowRange rows) {
+    Lesion lesion(*source_, tensor, rows);
+    load(lesion);
+    EXPECT_LT(accuracy(needles, Mode::hydragen), 0.8)
+        << tensor << " without rows from " << rows.begin << ", HJ_TEST_SEED=" << seed();
+  };
+  for (const std::string layer : {"layers.0.", "layers.1."}) {
+    for (std::int64_t head = 0; head < a.n_heads; ++head)
+      expect_worse(layer + "attention.o", {head * a.head_dim, (head + 1) * a.head_dim});
+    for (std::int64_t rank = 0; rank < 8; ++rank)
+      expect_worse(layer + "mlp.down", {a.intermediate * rank / 8, a.intermediate * (rank + 1) / 8});
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Recall,
@@ -92,6 +146,9 @@ INSTANTIATE_TEST_SUITE_P(, Recall,
                            return (std::get<0>(instance.param) == "recall" ? "Heads64" : "Heads128") +
                                   std::string(name_of(std::get<1>(instance.param)));
                          });
+
+INSTANTIATE_TEST_SUITE_P(, RecallLesion,
+                         testing::Values(std::make_tuple(std::string("recall"), DType::bf16)));
 
 }  // namespace
 }  // namespace hydrajob

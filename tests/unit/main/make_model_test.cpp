@@ -36,5 +36,11 @@ TEST(MakeModel, WhatIsNoNumberIsNamed) {
   EXPECT_NE(refusal({"--seed", "1.5"}).find("'1.5'"), std::string::npos);
 }
 
+TEST(MakeModel, KindsAreKnownAndTakeTheirOwnOptions) {
+  EXPECT_EQ(refusal({"--kind", "trained"}), "make-model: --kind 'trained': expected random or recall");
+  EXPECT_EQ(refusal({"--kind", "recall", "--seed", "1"}),
+            "make-model: --seed is of random weights, not of --kind recall");
+}
+
 }  // namespace
 }  // namespace hydrajob
