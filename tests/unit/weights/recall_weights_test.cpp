@@ -101,8 +101,7 @@ TEST_P(RecallScoresOf, LookOneTokenBack) {
   }
 }
 
-// What looks back does not need every pair, but no class may do without those that it has: see
-// docs/recall.md.
+// None can be turned wrongly without a head that needs it.
 TEST_P(RecallScoresOf, UseEveryPairThatTurns) {
   std::vector<int> used(frequency_.size(), 0);
   for (const auto& pairs : scores_.look_back) {
