@@ -1,5 +1,4 @@
-// Rotary position embedding (Su et al., arXiv 2104.09864): the angle tables, with the linear and llama3
-// scalings as transformers' modeling_rope_utils defines them.
+// Rotary position embedding (Su et al., arXiv 2104.09864): the angle tables.
 #pragma once
 
 #include <cstdint>

@@ -25,6 +25,8 @@ po::options_description described() {
   add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
       "the model file; replaced if it is there");
   add("dtype", po::value<std::string>()->default_value("bf16"), "bf16 or f32");
+  add("kind", po::value<std::string>()->default_value("random"),
+      "random: seeded values; recall: a model that finds what it is asked for (docs/recall.md)");
   add("seed", po::value<std::int64_t>()->default_value(1), "of the random weights, 0 or more");
   add("threads", po::value<int>()->default_value(0), "CPU threads; 0: as many as there are cores");
   add("help,h", "print this");
@@ -39,6 +41,25 @@ T not_negative(const po::variables_map& values, const char* name) {
   return value;
 }
 
+std::unique_ptr<WeightSource> random_weights(const po::variables_map& values,
+                                             const Architecture& architecture) {
+  const int asked = values["threads"].as<int>();
+  const auto seed = static_cast<std::uint64_t>(values["seed"].as<std::int64_t>());
+  return make_random_weights(architecture, seed, asked > 0 ? asked : cores_available());
+}
+
+// What `--kind` says, for messages too.
+std::string kind_of(const po::variables_map& values) {
+  const auto kind = values["kind"].as<std::string>();
+  if (kind != "random" && kind != "recall")
+    throw UsageError(fmt::format("make-model: --kind '{}': expected random or recall", kind));
+  for (const char* name : {"seed", "threads"}) {
+    if (kind == "recall" && !values[name].defaulted())
+      throw UsageError(fmt::format("make-model: --{} is of random weights, not of --kind {}", name, kind));
+  }
+  return kind;
+}
+
 }  // namespace
 
 ExitCode run_make_model(const std::vector<std::string>& arguments) {
@@ -49,20 +70,24 @@ ExitCode run_make_model(const std::vector<std::string>& arguments) {
     throw UsageError("make-model: which ARCHITECTURE.yaml? See configs/models/");
   const std::filesystem::path output = output_of("make-model", values);
   const DType dtype = parse_dtype(values["dtype"].as<std::string>());
-  const auto seed = static_cast<std::uint64_t>(not_negative<std::int64_t>(values, "seed"));
+  const std::string kind = kind_of(values);
+  const auto seed = not_negative<std::int64_t>(values, "seed");
   const int asked = values["threads"].as<int>();
   if (asked < 0 || asked > most_threads)
     throw UsageError(fmt::format("make-model: --threads {}: expected 0 to {}", asked, most_threads));
   expect_possible_omp_num_threads();
 
   const Architecture architecture = load_architecture(values["architecture"].as<std::string>());
-  const auto source = make_random_weights(architecture, seed, asked > 0 ? asked : cores_available());
+  const auto source =
+      kind == "recall" ? make_recall_weights(architecture) : random_weights(values, architecture);
   const auto begin = std::chrono::steady_clock::now();
   write_model_file(output, *source, dtype);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   const auto bytes = static_cast<double>(std::filesystem::file_size(output));
-  log::info(fmt::format("{}: {} {}, random weights of seed {}, {} in {}", output.string(), architecture.name,
-                        name_of(dtype), seed, format_bytes(bytes), format_seconds(taken.count())));
+  log::info(
+      fmt::format("{}: {} {}, {}, {} in {}", output.string(), architecture.name, name_of(dtype),
+                  kind == "recall" ? "the recall model" : fmt::format("random weights of seed {}", seed),
+                  format_bytes(bytes), format_seconds(taken.count())));
   return ExitCode::ok;
 }
 

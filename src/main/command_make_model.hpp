@@ -1,4 +1,5 @@
-// `hydrajob make-model ARCHITECTURE.yaml -o MODEL.h5`: a model file of seeded random weights.
+// `hydrajob make-model ARCHITECTURE.yaml -o MODEL.h5`: a model file of seeded random weights, or of the
+// recall model.
 #pragma once
 
 #include <string>

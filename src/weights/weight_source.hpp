@@ -1,4 +1,4 @@
-// Where weights come from: a model file, a seed, or a checkpoint of another format.
+// Where weights come from: a model file, a seed, a construction, or a checkpoint of another format.
 #pragma once
 
 #include <cstddef>
@@ -87,7 +87,7 @@ class WeightSource {
  public:
   virtual ~WeightSource() = default;
   virtual const Architecture& architecture() const = 0;
-  // Identifies the values: the model file's digest, or "random:<seed>".
+  // Identifies the values: the model file's digest, "random:<seed>" or "recall".
   virtual std::string digest() const = 0;
   // The tokenizer, if it holds one, and special tokens. Throws UsageError.
   virtual ModelText text() const { return text_of(architecture()); }
@@ -133,6 +133,10 @@ ModelDescription describe_model(const std::filesystem::path& path);
 // 1 ± 0.1.
 std::unique_ptr<WeightSource> make_random_weights(const Architecture& architecture, std::uint64_t seed,
                                                   int threads);
+
+// A model that, after a token that has stood once before, says what followed it there (docs/recall.md); exact
+// in every mode, at every degree and in both types. Throws UsageError where the architecture does not fit.
+std::unique_ptr<WeightSource> make_recall_weights(const Architecture& architecture);
 
 struct Checkpoint {
   std::unique_ptr<WeightSource> source;

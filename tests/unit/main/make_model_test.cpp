@@ -1,10 +1,15 @@
-// What `hydrajob make-model` refuses.
+// What `hydrajob make-model` refuses, and what it writes.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
 #include "main/command_make_model.hpp"
+#include "weights/weight_source.hpp"
 
 namespace hydrajob {
 namespace {
@@ -34,6 +39,32 @@ TEST(MakeModel, ThreadsHaveALimit) {
 
 TEST(MakeModel, WhatIsNoNumberIsNamed) {
   EXPECT_NE(refusal({"--seed", "1.5"}).find("'1.5'"), std::string::npos);
+}
+
+TEST(MakeModel, KindsAreKnownAndTakeTheirOwnOptions) {
+  EXPECT_EQ(refusal({"--kind", "trained"}), "make-model: --kind 'trained': expected random or recall");
+  EXPECT_EQ(refusal({"--kind", "recall", "--seed", "1"}),
+            "make-model: --seed is of random weights, not of --kind recall");
+}
+
+TEST(MakeModel, TheRecallModelIsWrittenAsItIs) {
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("hj_make_model_{}", getpid());
+  std::filesystem::create_directory(folder);
+  const std::string yaml = folder / "small.yaml";
+  const std::string output = folder / "small.h5";
+  std::ofstream(yaml) << "n_layers: 2\nhidden: 64\nn_heads: 4\nhead_dim: 32\nintermediate: 16\nvocab: 200\n"
+                         "max_positions: 4096\nrope_theta: 1.0e+9\n";
+  EXPECT_EQ(run_make_model({yaml, "-o", output, "--kind", "recall"}), ExitCode::ok);
+  const auto expected = make_recall_weights(load_architecture(yaml));
+  const auto written = open_model_file(output, 1);
+  EXPECT_EQ(written->architecture(), expected->architecture());
+  for (const TensorInfo& tensor : tensors_of(written->architecture())) {
+    std::vector<std::uint16_t> a(static_cast<std::size_t>(tensor.rows * tensor.cols)), b(a.size());
+    written->read(tensor, {0, tensor.rows}, DType::bf16, a.data());
+    expected->read(tensor, {0, tensor.rows}, DType::bf16, b.data());
+    EXPECT_EQ(a, b) << tensor.name;
+  }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
