@@ -201,7 +201,8 @@ std::string config_of(const po::variables_map& values) {
   const std::string& config = configs.front();
   std::error_code unreadable;
   if (std::filesystem::exists(config, unreadable)) return config;
-  const auto command = nearest(config, {"import", "make-model", "store", "supervise", "tokenize"});
+  const auto command =
+      nearest(config, {"generate", "import", "make-model", "store", "supervise", "tokenize"});
   throw UsageError(fmt::format("{}: {}{}", config, unreadable ? unreadable.message() : "no such file",
                                command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
 }
@@ -257,6 +258,9 @@ std::string help_text() {
   text << "Usage:\n"
           "  [mpirun -np N] hydrajob CONFIG.yaml [options]     do the runs of an experiment that its store "
           "lacks\n"
+          "  [mpirun -np N] hydrajob generate MODEL.h5 …       completions of prompts, what they share "
+          "computed "
+          "once\n"
           "  hydrajob import DIR -o FILE                       write a model file of a Hugging Face model\n"
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"
