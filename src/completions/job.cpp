@@ -4,34 +4,28 @@
 #include <chrono>
 #include <iostream>
 #include <iterator>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/device_group.hpp"
 #include "completions/generator.hpp"
-#include "completions/journal.hpp"
-#include "completions/output.hpp"
 #include "completions/progress.hpp"
+#include "completions/results.hpp"
+#include "completions/task.hpp"
 #include "completions/waves.hpp"
 #include "grid/constraints.hpp"
 #include "sched/agree.hpp"
 #include "sched/machine.hpp"
 #include "sched/stop.hpp"
-#include "store/sealed_file.hpp"
 #include "weights/weight_source.hpp"
 
 namespace hydrajob {
 namespace {
-
-using nlohmann::json;
 
 // As experiments have it (workload/model_cache.cpp).
 constexpr std::int64_t expected_rows = 64;
@@ -51,143 +45,10 @@ std::string read_all(const std::filesystem::path& input) {
   return text;
 }
 
-// What is to be generated, the same on all ranks.
-struct Task {
-  ModelDescription model;
-  DType dtype = DType::f32;
-  SamplingArgs sampling;
-  std::unique_ptr<Tokenizer> tokenizer;  // null: the model has none
-  std::vector<Request> requests;
-  std::vector<std::int64_t> first_number;  // of each request's completions; one more: how many there are
-  std::vector<EndRules> rules;             // by request
-  std::string id;                          // digest of all that shapes the completions
-
-  std::int64_t completions() const { return first_number.back(); }
-  std::size_t request_of(std::int64_t number) const {
-    const auto next = std::upper_bound(first_number.begin(), first_number.end(), number);
-    return static_cast<std::size_t>(next - first_number.begin()) - 1;
-  }
-};
-
-std::vector<Request> requests_of(const CompletionJob& job, const std::string& input, Tokenizer* tokenizer) {
-  if (!job.defaults.stop.empty() && !tokenizer) {
-    throw UsageError(
-        fmt::format("--stop: {} has no tokenizer: what is generated has no text", job.model.string()));
-  }
-  if (!job.levels.empty()) {
-    if (!tokenizer) {
-      throw UsageError(fmt::format("--prompt: {} has no tokenizer: expected --input with lists of 'tokens'",
-                                   job.model.string()));
-    }
-    return requests_of_levels(job.levels, *tokenizer, job.defaults);
-  }
-  const std::string origin = job.input == "-" ? "standard input" : job.input.string();
-  return requests_of_jsonl(input, origin, tokenizer, job.defaults);
-}
-
-// Where two jobs differ in any of this, their completions are not mixed.
-std::string digest_of(const CompletionJob& job, const Task& task) {
-  json all = {{"model", task.model.digest},
-              {"dtype", name_of(task.dtype)},
-              {"temperature", task.sampling.temperature},
-              {"top_p", task.sampling.top_p},
-              {"seed", task.sampling.seed},
-              {"with_tokens", job.with_tokens}};
-  for (std::size_t i = 0; i < task.requests.size(); ++i) {
-    const Request& request = task.requests[i];
-    all["prompts"].push_back(
-        {request.tokens, request.n, request.max_new_tokens, request.stop, request.id, task.rules[i].eos});
-  }
-  return digest128(all.dump()).substr(0, 16);
-}
-
-Task make_task(const CompletionJob& job, const std::string& input) {
-  Task task;
-  task.model = describe_model(job.model);
-  const ModelText text = read_model_text(job.model);
-  if (text.tokenizer) {
-    task.tokenizer =
-        make_tokenizer(text.tokenizer->kind, text.tokenizer->bytes, job.model.string() + "/tokenizer");
-  }
-  task.dtype = job.dtype.value_or(task.model.dtype);
-  task.sampling.temperature =
-      static_cast<float>(job.temperature.value_or(text.generation.temperature.value_or(1)));
-  task.sampling.top_p = static_cast<float>(job.top_p.value_or(text.generation.top_p.value_or(1)));
-  task.sampling.seed = job.seed;
-  task.requests = requests_of(job, input, task.tokenizer.get());
-  check_requests(task.requests, task.model.architecture);
-  task.first_number = {0};
-  for (const Request& request : task.requests) {
-    task.first_number.push_back(task.first_number.back() + request.n);
-    const auto eos = job.ignore_eos ? std::vector<TokenId>() : text.generation.eos_ids;
-    task.rules.push_back({eos, request.stop, request.max_new_tokens});
-  }
-  task.id = digest_of(job, task);
-  return task;
-}
-
 void check_degree(const Architecture& a, int degree) {
   const std::string problem = heads_split_problem(a.n_heads, a.n_kv_heads, a.intermediate, degree);
   if (!problem.empty()) throw UsageError(fmt::format("{}: {} ranks: {}", a.name, degree, problem));
 }
-
-// Rank 0's part: what is finished, and where it goes.
-class Results {
- public:
-  Results(const CompletionJob& job, const Task& task) : job_(job), task_(task) {
-    if (job.output.empty()) return;
-    request_ = {job.output, output_format(job.output), task.id, job.with_tokens || !task.tokenizer,
-                task.tokenizer != nullptr};
-    std::filesystem::path file = job.output;
-    file += ".partial";
-    make_lasting_folder(job.output.parent_path());
-    // A kill may have come between the output and the end of its journal, which is whole then.
-    if (!is_there(file) && is_done(job.output, request_.format, task.id)) {
-      is_done_ = true;
-      return;
-    }
-    journal_.emplace(file, task.id);
-    if (is_there(job.output)) is_done(job.output, request_.format, task.id);
-  }
-
-  bool has_all() const { return is_done_; }
-  bool has(std::int64_t number) const {
-    return is_done_ || (journal_ ? journal_->has(number) : printed_.count(number) > 0);
-  }
-
-  void add(std::vector<Completion> completions) {
-    if (journal_) return journal_->append(completions);
-    for (Completion& completion : completions) printed_.emplace(completion.number, std::move(completion));
-  }
-
-  void finish() {
-    if (!journal_) return print();
-    write_output(request_, task_.requests, [&](std::int64_t number) { return journal_->read(number); });
-    journal_->remove();
-  }
-
-  // Of a job that ends early.
-  void print() const {
-    for (const auto& [number, completion] : printed_) {
-      const std::size_t request = task_.request_of(number);
-      print_completion(std::cout, request, number - task_.first_number[request], completion,
-                       task_.tokenizer != nullptr);
-    }
-    flush_output();
-  }
-
-  std::string where_kept() const {
-    return journal_ ? "the same command goes on from there" : "nothing is kept without -o";
-  }
-
- private:
-  const CompletionJob& job_;
-  const Task& task_;
-  OutputRequest request_;
-  bool is_done_ = false;
-  std::optional<CompletionJournal> journal_;
-  std::map<std::int64_t, Completion> printed_;  // without a journal
-};
 
 // The numbers of those that rank 0 does not have. Collective.
 std::vector<std::int64_t> numbers_to_do(Communicator& world, const std::optional<Results>& results,
@@ -365,35 +226,50 @@ class Execution {
 };
 
 void say_end(const Totals& totals, double seconds, const CompletionJob& job) {
-  log::info(
-      fmt::format("{} completions in {} batch{}, {} tokens in {}: {:.1f} tokens/s; {} of {} prompt tokens "
-                  "computed{}",
-                  totals.completions, totals.waves, totals.waves == 1 ? "" : "es", totals.tokens,
-                  format_seconds(seconds), static_cast<double>(totals.tokens) / seconds, totals.computed,
-                  totals.prompt_tokens, job.output.empty() ? "" : "; " + job.output.string()));
+  log::info(fmt::format(
+      "{} completions in {} batch{}, {} tokens in {}: {:.1f} tokens/s; {} of {} prompt tokens "
+      "computed{}",
+      totals.completions, totals.waves, totals.waves == 1 ? "" : "es", totals.tokens, format_seconds(seconds),
+      static_cast<double>(totals.tokens) / seconds, totals.computed, totals.prompt_tokens,
+      job.output.empty() || totals.is_interrupted ? "" : "; " + job.output.string()));
+}
+
+void say_interrupted(std::int64_t to_do, const StopWatch& watch, const Results& results) {
+  log::warning(fmt::format("interrupted ({}): {} completions are to do still; {}", watch.reason(), to_do,
+                           results.where_kept()));
+}
+
+// Collective.
+Task read_task(const CompletionJob& job, Communicator& world) {
+  const std::string input = agreed(
+      world, [&] { return job.levels.empty() && world.rank() == 0 ? read_all(job.input) : std::string(); });
+  const std::string shared = shared_text(world, input);
+  Task task = agreed(world, [&] { return make_task(job, shared); });
+  expect_same(world, task.id, "has another model or other options", "the model and the options");
+  agreed(world, [&] { check_degree(task.model.architecture, world.size()); });
+  return task;
+}
+
+// All completions were there before. Collective.
+void finish_at_once(Communicator& world, std::optional<Results>& results, const CompletionJob& job) {
+  agreed(world, [&] {
+    if (results && !results->is_done()) results->finish();
+  });
+  if (world.rank() == 0) log::info(job.output.string() + ": all completions are there");
 }
 
 }  // namespace
 
 ExitCode generate_completions(const CompletionJob& job, Communicator& world) {
   StopWatch watch(job.time_limit_s);
-  const std::string input = agreed(
-      world, [&] { return job.levels.empty() && world.rank() == 0 ? read_all(job.input) : std::string(); });
-  const std::string shared = shared_text(world, input);
-  const Task task = agreed(world, [&] { return make_task(job, shared); });
-  expect_same(world, task.id, "has another model or other options", "the model and the options");
-  agreed(world, [&] { check_degree(task.model.architecture, world.size()); });
+  const Task task = read_task(job, world);
   std::optional<Results> results;
   agreed(world, [&] {
     if (world.rank() == 0) results.emplace(job, task);
   });
   const std::vector<std::int64_t> numbers = numbers_to_do(world, results, task.completions());
   if (numbers.empty()) {
-    agreed(world, [&] {
-      if (results && !results->has_all()) results->finish();
-    });
-    if (world.rank() == 0)
-      log::info(fmt::format("{}: all {} completions are there", job.output.string(), task.completions()));
+    finish_at_once(world, results, job);
     return ExitCode::ok;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -403,13 +279,10 @@ ExitCode generate_completions(const CompletionJob& job, Communicator& world) {
     totals.is_interrupted ? results->print() : results->finish();
   });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  if (world.rank() == 0) {
+  if (results) {
     if (totals.completions > 0) say_end(totals, seconds.count(), job);
-    if (totals.is_interrupted) {
-      log::warning(fmt::format("interrupted ({}): {} completions are to do still; {}", watch.reason(),
-                               static_cast<std::int64_t>(numbers.size()) - totals.completions,
-                               results->where_kept()));
-    }
+    const auto to_do = static_cast<std::int64_t>(numbers.size()) - totals.completions;
+    if (totals.is_interrupted) say_interrupted(to_do, watch, *results);
   }
   return totals.is_interrupted ? ExitCode::interrupted : ExitCode::ok;
 }

@@ -94,7 +94,7 @@ OutputFormat output_format(const std::filesystem::path& output) {
   throw UsageError(fmt::format("-o {}: expected a name that ends in .jsonl, .h5 or .hdf5", output.string()));
 }
 
-bool is_done(const std::filesystem::path& output, OutputFormat format, const std::string& job) {
+bool holds_job(const std::filesystem::path& output, OutputFormat format, const std::string& job) {
   if (!is_there(output)) return false;
   const std::string found =
       format == OutputFormat::hdf5 ? job_of_completions_file(output) : job_of_jsonl(output);

@@ -19,7 +19,7 @@ enum class OutputFormat { jsonl, hdf5 };
 OutputFormat output_format(const std::filesystem::path& output);
 
 // True where `output` holds this job's completions already. Throws UsageError where it holds anything else.
-bool is_done(const std::filesystem::path& output, OutputFormat format, const std::string& job);
+bool holds_job(const std::filesystem::path& output, OutputFormat format, const std::string& job);
 
 struct OutputRequest {
   std::filesystem::path path;

@@ -249,7 +249,7 @@ class Generate(unittest.TestCase):
         self.run_generate(*options)
         written = (self.folder / "out.jsonl").stat()
         self.run_generate(*options)
-        self.assertIn("all 280 completions are there", self.messages)
+        self.assertIn("out.jsonl: all completions are there", self.messages)
         self.assertEqual((self.folder / "out.jsonl").stat().st_mtime_ns, written.st_mtime_ns)
         self.run_generate(*options, "--seed", "2", expect=2)
         self.assertIn("out.jsonl: holds completions of another model", self.messages)
