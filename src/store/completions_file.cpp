@@ -19,6 +19,13 @@ constexpr std::int64_t schema_version = 1;
 constexpr hsize_t chunk_elements = 64 * 1024;
 constexpr int deflate_level = 4;
 
+// Locks are refused by some file systems of clusters, and a file that is published by rename needs none.
+Handle without_locks() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access, false, true);
+  return access;
+}
+
 [[noreturn]] void fail(const std::string& where, const char* name) {
   throw StoreError(where + ": " + name + ": cannot be written: " + hdf5::hdf5_error());
 }
@@ -71,7 +78,7 @@ void write_completions_file(const std::filesystem::path& path, const CompletionC
                             const std::string& job) {
   hdf5::silence_hdf5();
   const std::string where = path.string();
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, without_locks()), H5Fclose);
   if (!file.valid()) throw StoreError(where + ": cannot be created: " + hdf5::hdf5_error());
   write_text_attribute(file, "format", format_name);
   write_int_attribute(file, "schema_version", schema_version);
@@ -94,7 +101,7 @@ void write_completions_file(const std::filesystem::path& path, const CompletionC
 std::string job_of_completions_file(const std::filesystem::path& path) {
   hdf5::silence_hdf5();
   if (!begins_as_hdf5(path)) return {};
-  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, without_locks()), H5Fclose);
   if (!file.valid()) throw StoreError(path.string() + ": cannot be read: " + hdf5::hdf5_error());
   return read_text_attribute(file, "format") == format_name ? read_text_attribute(file, "job")
                                                             : std::string();

@@ -176,8 +176,12 @@ class Generate(unittest.TestCase):
 
     def test_what_is_shared_is_computed_once(self):
         document = "".join(self.dice.choice("abcdefgh ") for _ in range(150))
-        self.write_prompts([{"prompt": document + question} for question in ("12345", "67890", "abcde", "fghij")])
-        self.generated("--input", "prompts.jsonl", "--max-new-tokens", "2", "-n", "2", "--batch", "2", "--temperature", "0")
+        prompts = [document + question for question in ("12345", "67890", "abcde", "fghij")]
+        self.write_prompts([{"prompt": prompt} for prompt in prompts])
+        found = self.generated("--input", "prompts.jsonl", "--max-new-tokens", "3", "-n", "2", "--batch", "2", "--temperature",
+                               "0", "--tokens", "--ignore-eos")
+        self.assertEqual([c["tokens"] for c in found[::2]], [self.greedy(ids_of(p), 3) for p in prompts], f"seed {SEED}")
+        self.assertEqual([c["tokens"] for c in found[1::2]], [c["tokens"] for c in found[::2]])
         # The document (with bos) in the first of 4 batches; then each question once, for both of its completions.
         self.assertIn(f"{151 + 4 * 5} of {8 * 156} prompt tokens computed", self.messages)
 
