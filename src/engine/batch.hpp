@@ -14,6 +14,7 @@ struct TreeNode {
 struct Sequence {
   int node = -1;  // the tree node it continues; -1: none (then the prompt must not be empty)
   std::vector<std::int32_t> prompt;  // its own tokens, may be empty
+  std::int32_t random_stream = -1;   // whose random numbers it draws with; -1: of its index in the batch
 };
 
 struct Batch {

@@ -30,6 +30,16 @@ void check_batch(const Batch& batch, const Architecture& architecture) {
   for (const Sequence& sequence : batch.sequences) check_tokens(sequence.prompt, architecture.vocab);
 }
 
+// By row of decode, as Sampler takes them.
+std::vector<std::int32_t> random_streams(const Batch& batch, const BatchLayout& layout) {
+  std::vector<std::int32_t> streams;
+  for (const std::int32_t s : layout.sequence) {
+    const std::int32_t given = batch.sequences[static_cast<std::size_t>(s)].random_stream;
+    streams.push_back(given >= 0 ? given : s);
+  }
+  return streams;
+}
+
 }  // namespace
 
 // A prepared batch: its layout, its memory, and how far it has got.
@@ -39,13 +49,19 @@ class Engine::Impl {
       : model_(std::move(model)), context_(context) {}
 
   void prepare(const Batch& batch, const GenerateOptions& options) {
+    std::optional<Kept> kept = what_stays(batch, options);
     state_.reset();  // the last batch's memory, before the next one's is asked for
     check_batch(batch, model_->architecture);
     if (options.mode == Mode::vllm || options.mode == Mode::vllm_notok) {
       throw UsageError("mode " + to_string(options.mode) + ": no such engine yet");
     }
     State state;
-    state.layout = make_layout(batch, {options.mode == Mode::noshared, options.prefill_chunk});
+    const bool copy_path = options.mode == Mode::noshared;
+    state.layout = make_layout(batch, {copy_path, options.prefill_chunk, kept ? kept->nodes : 0});
+    if (kept && kept->cache.tokens() < state.layout.cache_tokens) {
+      kept.reset();
+      state.layout = make_layout(batch, {copy_path, options.prefill_chunk});
+    }
     state.new_tokens = batch.new_tokens;
     if (state.layout.positions > model_->architecture.max_positions) {
       throw UsageError(model_->architecture.name + ": " + std::to_string(state.layout.positions) +
@@ -56,9 +72,10 @@ class Engine::Impl {
                                   attention_shape(*model_, state.layout.decode, true));
     state.attends = options.mode != Mode::noattention;
     plan(state);
-    allocate(state, options.sampling);
+    allocate(state, batch, options, kept);
     state.record_decode = options.record_decode;
     tune(state);
+    if (options.keep_shared) state.batch_nodes.nodes = batch.nodes;
     state_.emplace(std::move(state));
     reset();
   }
@@ -71,6 +88,7 @@ class Engine::Impl {
   }
 
   std::size_t bytes_prepared() const { return state_->bytes; }
+  std::int64_t tokens_kept() const { return state_->tokens_kept; }
 
   void reset() {
     State& s = *state_;
@@ -83,7 +101,7 @@ class Engine::Impl {
   void prefill_tree() {
     State& s = *state_;
     run_prefill(0, s.layout.prompts_begin);
-    s.has_tree = true;
+    s.has_tree = s.tree_in_cache = true;
   }
 
   void prefill_prompts() {
@@ -112,12 +130,14 @@ class Engine::Impl {
     ++s.steps;
   }
 
-  std::vector<std::int32_t> tokens() const {
+  std::vector<std::int32_t> tokens(std::int64_t first) const {
     const State& s = *state_;
-    const auto steps = static_cast<std::size_t>(s.steps);
+    const auto steps = static_cast<std::size_t>(std::max<std::int64_t>(s.steps - first, 0));
     const std::size_t rows = s.layout.sequence.size();
     std::vector<std::int32_t> drawn(rows * steps), result(rows * steps);
-    context_.device->copy_to_host(drawn.data(), s.history->data(), drawn.size() * sizeof(std::int32_t));
+    context_.device->copy_to_host(drawn.data(),
+                                  s.history->as<std::int32_t>() + first * static_cast<std::int64_t>(rows),
+                                  drawn.size() * sizeof(std::int32_t));
     context_.device->synchronize();
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t step = 0; step < steps; ++step) {
@@ -172,9 +192,12 @@ class Engine::Impl {
     bool share = true;
     bool attends = true;
     bool record_decode = true;
-    bool has_tree = false;   // computed, in the cache
-    std::int64_t steps = 0;  // drawn so far
-    std::size_t bytes = 0;   // of all below
+    bool tree_in_cache = false;  // computed: the next batch may keep it
+    bool has_tree = false;       // and prompts can be computed below it: its last rows are not used up
+    std::int64_t steps = 0;      // drawn so far
+    Batch batch_nodes;           // the nodes alone, where the next batch may keep some of them
+    std::int64_t tokens_kept = 0;
+    std::size_t bytes = 0;  // of all below
     std::optional<KvCache> cache;
     std::vector<std::unique_ptr<AttentionPlan>> prefill_plans;  // by pass; null without attention
     std::unique_ptr<AttentionPlan> decode_plan;                 // of every step; null without attention
@@ -191,6 +214,21 @@ class Engine::Impl {
     std::unique_ptr<Replay> recorded;  // the decode step; null: not recorded. Goes before what it refers to.
   };
 
+  // What of the last batch's cache the next one begins with.
+  struct Kept {
+    KvCache cache;
+    std::size_t nodes = 0;
+  };
+
+  // Takes the cache out of the last batch, where the next one keeps part of it.
+  std::optional<Kept> what_stays(const Batch& batch, const GenerateOptions& options) {
+    const bool has_tree = options.mode != Mode::noshared && options.mode != Mode::noattention;
+    if (!options.keep_shared || !has_tree || !state_ || !state_->tree_in_cache) return std::nullopt;
+    const std::size_t nodes = same_leading_nodes(state_->batch_nodes, batch);
+    if (nodes == 0) return std::nullopt;
+    return Kept{std::move(*state_->cache), nodes};
+  }
+
   void plan(State& state) const {
     for (const Pass& pass : state.layout.prefill) state.prefill_plans.push_back(plan_of(state, pass, 0));
     state.decode_plan = plan_of(state, state.layout.decode, static_cast<std::int32_t>(state.new_tokens));
@@ -201,7 +239,8 @@ class Engine::Impl {
     return context_.kernels->plan_attention(attention_shape(*model_, pass, state.share), growth);
   }
 
-  void allocate(State& state, const SamplingArgs& sampling) const {
+  void allocate(State& state, const Batch& batch, const GenerateOptions& options,
+                std::optional<Kept>& kept) const {
     Device& device = *context_.device;
     const BatchLayout& layout = state.layout;
     const std::int64_t rows = layout.decode.n_rows();
@@ -220,7 +259,14 @@ class Engine::Impl {
     for (const auto& plan : state.prefill_plans) include(plan);
     include(state.decode_plan);
 
-    state.cache.emplace(*model_, layout.cache_tokens, state.attends, device);
+    if (kept) {
+      state.cache = std::move(kept->cache);
+      for (std::size_t i = 0; i < kept->nodes; ++i)
+        state.tokens_kept += static_cast<std::int64_t>(batch.nodes[i].tokens.size());
+    } else {
+      state.cache.emplace(*model_, std::max(layout.cache_tokens, options.cache_tokens), state.attends,
+                          device);
+    }
     state.prefill_rows = std::make_unique<PassBuffers>(prefill, device);
     state.rows = std::make_unique<PassBuffers>(decode, device);
     state.step = device.allocate(static_cast<std::size_t>(rows) * sizeof(std::int32_t));
@@ -233,7 +279,7 @@ class Engine::Impl {
       device.copy_to_device(state.logits_rows->data(), layout.logits_row.data(), state.logits_rows->bytes());
       state.bytes += state.expanded->bytes() + state.logits_rows->bytes();
     }
-    state.sampler.emplace(context_, model_->vocabulary, layout.sequence, sampling);
+    state.sampler.emplace(context_, model_->vocabulary, random_streams(batch, layout), options.sampling);
     state.bytes += state.cache->bytes() + state.prefill_rows->bytes() + state.rows->bytes() +
                    state.step->bytes() + state.history->bytes() + state.forward->bytes() +
                    state.sampler->bytes();
@@ -343,8 +389,11 @@ void Engine::prefill_prompts() {
 void Engine::decode() {
   impl_->decode();
 }
-std::vector<std::int32_t> Engine::tokens() const {
-  return impl_->tokens();
+std::int64_t Engine::tokens_kept() const {
+  return impl_->tokens_kept();
+}
+std::vector<std::int32_t> Engine::tokens(std::int64_t first) const {
+  return impl_->tokens(first);
 }
 void Engine::override_last_tokens(const std::vector<std::int32_t>& tokens) {
   impl_->override_last_tokens(tokens);

@@ -29,6 +29,12 @@ struct GenerateOptions {
   SamplingArgs sampling;
   std::int64_t prefill_chunk = 512;  // rows computed at once; > 0
   bool record_decode = true;         // on a GPU, keep the decode step as a graph; the same bits without
+  // Leading nodes that the last batch, once prefilled, began with too, stay in the cache and are not computed
+  // again. Nodes in depth-first order; not for noshared, whose cache has none.
+  bool keep_shared = false;
+  // Room in the cache for so many tokens at least: batches that follow one another keep what they share while
+  // all of them fit.
+  std::int64_t cache_tokens = 0;
 };
 
 // A rank's shard of a model, packed for its backend. Shared by all engines of a sweep that use it.
@@ -64,8 +70,12 @@ class Engine {
   // One step: from every sequence's last token to its next. At most new_tokens - 1 times after prefill().
   void decode();
 
-  // Tokens drawn so far, (sequences, steps) in the order of Batch::sequences. Waits for the device.
-  std::vector<std::int32_t> tokens() const;
+  // Tokens of the prepared batch's nodes that stood in the cache already (keep_shared).
+  std::int64_t tokens_kept() const;
+
+  // Tokens drawn so far from step `first` on, (sequences, steps) in the order of Batch::sequences. Waits for
+  // the device.
+  std::vector<std::int32_t> tokens(std::int64_t first = 0) const;
   // Replaces the last token drawn (teacher forcing, for tests); (sequences).
   void override_last_tokens(const std::vector<std::int32_t>& tokens);
   // Logits that the last tokens were drawn from, (sequences, vocab) f32, gathered from all ranks. Collective.

@@ -27,6 +27,7 @@ class KvCache {
   // Copies tokens of every layer and head within the cache.
   void copy(const CacheCopy& copy, Device& device) const;
   std::size_t bytes() const { return buffer_ ? buffer_->bytes() : 0; }
+  std::int64_t tokens() const { return tokens_; }  // that there is room for
 
  private:
   std::int64_t n_layers_;

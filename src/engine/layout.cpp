@@ -33,6 +33,7 @@ struct Stream {
   std::int64_t own_before = 0;  // tokens that already stand in its range
   int parent = -1;              // node whose chain it sees as segments; -1: none
   std::int32_t logits_row = nobody;
+  std::int64_t begin = 0;  // first token that is computed: those before stand in the cache
 };
 
 class Builder {
@@ -148,8 +149,12 @@ class Builder {
       for (const int node : depth_first_) {
         const NodePlace& place = nodes_[node];
         if (place.depth != depth || batch_.nodes[node].tokens.empty()) continue;
-        streams.push_back({&batch_.nodes[node].tokens, place.position, place.slot, 0,
-                           batch_.nodes[node].parent, place.logits_row});
+        const bool is_kept = static_cast<std::size_t>(node) < request_.kept_nodes;
+        if (is_kept && place.logits_row == nobody) continue;
+        Stream stream{&batch_.nodes[node].tokens, place.position,  place.slot, 0,
+                      batch_.nodes[node].parent,  place.logits_row};
+        if (is_kept) stream.begin = length_of(*stream.tokens) - 1;
+        streams.push_back(stream);
       }
       add_passes(streams);
     }
@@ -172,7 +177,7 @@ class Builder {
     Pass pass;
     for (const Stream& stream : streams) {
       const std::int64_t n = length_of(*stream.tokens);
-      for (std::int64_t begin = 0; begin < n;) {
+      for (std::int64_t begin = stream.begin; begin < n;) {
         const std::int64_t end = std::min(n, begin + request_.prefill_chunk - pass.n_rows());
         add_slice(pass, stream, begin, end);
         begin = end;
@@ -260,7 +265,26 @@ class Builder {
   std::map<int, std::size_t> open_segments_;        // node -> its segment in the pass being built
 };
 
+// Then places in the cache follow the nodes' own order.
+bool in_depth_first_order(const Batch& batch) {
+  std::vector<int> way;  // from a root to the last node
+  for (std::size_t i = 0; i < batch.nodes.size(); ++i) {
+    while (!way.empty() && way.back() != batch.nodes[i].parent) way.pop_back();
+    if (way.empty() && batch.nodes[i].parent >= 0) return false;
+    way.push_back(static_cast<int>(i));
+  }
+  return true;
+}
+
 }  // namespace
+
+std::size_t same_leading_nodes(const Batch& a, const Batch& b) {
+  if (!in_depth_first_order(a) || !in_depth_first_order(b)) return 0;
+  const std::size_t most = std::min(a.nodes.size(), b.nodes.size());
+  std::size_t n = 0;
+  while (n < most && a.nodes[n].parent == b.nodes[n].parent && a.nodes[n].tokens == b.nodes[n].tokens) ++n;
+  return n;
+}
 
 BatchLayout make_layout(const Batch& batch, const LayoutRequest& request) {
   return Builder(batch, request).build();

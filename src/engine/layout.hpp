@@ -59,7 +59,13 @@ struct BatchLayout {
 struct LayoutRequest {
   bool copy_path = false;            // noshared: each sequence holds its own copy of all that is above it
   std::int64_t prefill_chunk = 512;  // rows of one pass at most
+  // So many leading nodes stand in the cache already, where this layout places them. Of one whose last logits
+  // are wanted the last token is computed again.
+  std::size_t kept_nodes = 0;
 };
+
+// How many leading nodes are the same in both batches and get the same places in the cache.
+std::size_t same_leading_nodes(const Batch& a, const Batch& b);
 
 // Throws UsageError for a tree whose parents do not precede their children, for a sequence without any token,
 // and for new_tokens < 1.

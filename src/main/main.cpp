@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "comm/launcher.hpp"
 #include "main/command_bench_load.hpp"
+#include "main/command_generate.hpp"
 #include "main/command_import.hpp"
 #include "main/command_make_model.hpp"
 #include "main/command_run.hpp"
@@ -33,6 +34,7 @@ ExitCode command(const std::vector<std::string>& arguments) {
   if (name == "--version") return print(version_text() + "\n");
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (name == "bench-load") return run_bench_load(rest);
+  if (name == "generate") return run_generate(rest);
   if (name == "import") return run_import(rest);
   if (name == "make-model") return run_make_model(rest);
   if (name == "store") return run_store(rest);

@@ -205,7 +205,7 @@ std::string config_of(const po::variables_map& values) {
   std::error_code unreadable;
   if (std::filesystem::exists(config, unreadable)) return config;
   const auto command =
-      nearest(config, {"bench-load", "import", "make-model", "store", "supervise", "tokenize"});
+      nearest(config, {"bench-load", "generate", "import", "make-model", "store", "supervise", "tokenize"});
   throw UsageError(fmt::format("{}: {}{}", config, unreadable ? unreadable.message() : "no such file",
                                command ? fmt::format("; did you mean the command '{}'?", *command) : ""));
 }
@@ -277,6 +277,9 @@ std::string help_text() {
           "  [mpirun -np N] hydrajob CONFIG.yaml [options]     do the runs of an experiment that its store "
           "lacks\n"
           "  [mpirun -np N] hydrajob bench-load MODEL          how fast N ranks load a model file\n"
+          "  [mpirun -np N] hydrajob generate MODEL.h5 …       completions of prompts, what they share "
+          "computed "
+          "once\n"
           "  hydrajob import DIR -o FILE                       write a model file of a Hugging Face model\n"
           "  hydrajob make-model ARCHITECTURE.yaml -o FILE     write a model file of seeded random weights\n"
           "  hydrajob store COMMAND STORE                      ls, show, export, verify, merge\n"

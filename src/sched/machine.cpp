@@ -22,11 +22,20 @@ std::vector<std::string> visible_devices() {
   return {"cpu"};
 }
 
-Machine::Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request) {
+Machine::Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request)
+    : Machine(
+          world, [&](const std::string& best) { return devices_of(experiment, best); }, request) {}
+
+Machine::Machine(Communicator& world, const std::string& device, const MachineRequest& request)
+    : Machine(
+          world, [&](const std::string& best) { return std::set{device == "auto" ? best : device}; },
+          request) {}
+
+Machine::Machine(Communicator& world, const Named& named_of, const MachineRequest& request) {
   const auto node = world.split_node();
   ranks_per_node_ = static_cast<int>(world.all_reduce_max(node->size()));
   devices_ = all_true(world, visible_gpus() > 0) ? visible_devices() : std::vector<std::string>{"cpu"};
-  const auto named = devices_of(experiment, devices_.front());
+  const std::set<std::string> named = named_of(devices_.front());
   if (named.count("cuda") > 0 && devices_.front() != "cuda" && world.rank() == 0) {
     const std::string why = why_no_gpu();
     log::warning("device cuda: " + (why.empty() ? "another rank has no GPU" : why));

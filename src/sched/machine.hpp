@@ -1,8 +1,10 @@
 // What this rank computes with, and what it can do.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ class Machine {
  public:
   // Takes the devices that the experiment names and this node has. Throws AgreedError. Collective.
   Machine(Communicator& world, const Experiment& experiment, const MachineRequest& request);
+  // The same of one device; "auto": the best that every rank has.
+  Machine(Communicator& world, const std::string& device, const MachineRequest& request);
 
   // Of a run's device, which the experiment names and this machine has.
   bool has(const std::string& device) const { return processors_.count(device) > 0; }
@@ -42,6 +46,8 @@ class Machine {
   int threads() const { return threads_; }
   int ranks_per_node() const { return ranks_per_node_; }
   const std::vector<std::string>& devices() const { return devices_; }  // that there are, the best first
+  // The one device of a machine made for one; empty where it does not have it.
+  std::string device() const { return processors_.empty() ? "" : processors_.begin()->first; }
 
   // What every rank can count on, for each device and element type that the experiment names and this machine
   // has. Measures for about half a second each, all ranks at once. Collective.
@@ -53,6 +59,10 @@ class Machine {
   void reserve(const Plan& plan) const;
 
  private:
+  // Of the best device that there is, what is to be taken.
+  using Named = std::function<std::set<std::string>(const std::string& best)>;
+  Machine(Communicator& world, const Named& named_of, const MachineRequest& request);
+
   void add(Communicator& world, const std::string& name, const DeviceRequest& request);
   void expect_own_gpus(Communicator& world, Communicator& node) const;
 

@@ -125,7 +125,7 @@ ShardRanges shard_ranges(const fs::path& path, int rank, int degree) {
 ModelDescription describe_model(const fs::path& path) {
   if (!is_split(path)) {
     const ModelMetadata metadata = read_whole(path);
-    return {metadata.architecture, metadata.digest, 0};
+    return {metadata.architecture, metadata.digest, 0, metadata.dtype};
   }
   const ModelMetadata first = read_part(path, 0);
   for (int rank = 1; rank < first.part->degree; ++rank) {
@@ -134,7 +134,7 @@ ModelDescription describe_model(const fs::path& path) {
     throw UsageError(fmt::format("{}: {} is missing, expected one for each of {} ranks", path.string(),
                                  rank_file_name(rank), first.part->degree));
   }
-  return {first.architecture, first.part->model_digest, first.part->degree};
+  return {first.architecture, first.part->model_digest, first.part->degree, first.dtype};
 }
 
 }  // namespace hydrajob

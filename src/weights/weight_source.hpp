@@ -121,8 +121,9 @@ std::unique_ptr<WeightSource> open_model_file(const std::filesystem::path& path,
 
 struct ModelDescription {
   Architecture architecture;
-  std::string digest;  // the same in one file and split
-  int split = 0;       // the one degree that it can be read at; 0: any
+  std::string digest;        // the same in one file and split
+  int split = 0;             // the one degree that it can be read at; 0: any
+  DType dtype = DType::f32;  // of its tensors
 };
 
 // Of either, from its head alone. Throws UsageError.

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(sys.argv.pop())
 
 # Levels within which modules may not include each other: "base -> config, device, store, tokenizer -> needles -> …".
 LEVELS = [["base"], ["config", "device", "store", "tokenizer"], ["needles"], ["grid", "comm", "kernels"], ["timing", "weights"], ["engine"],
-          ["workload"], ["sched"], ["main"]]
+          ["workload"], ["sched"], ["completions"], ["main"]]
 HEADERS_OF = {
     "YAML": r"yaml-cpp/", "HDF5": r"(hdf5|H5\w+)(_hl)?\.h", "MPI": r"mpi\.h", "oneDNN": r"(dnnl|oneapi)",
     "OpenMP": r"omp\.h", "CUDA": r"(cuda|cublas)", "NCCL": r"nccl\.h", "spdlog": r"spdlog/", "xxHash": r"xxh",
@@ -20,7 +20,7 @@ HEADERS_OF = {
 ALLOWED_IN = {
     "YAML": {"config"}, "HDF5": {"store", "weights"}, "MPI": {"comm"}, "oneDNN": {"kernels"},
     "OpenMP": {"kernels", "weights", "comm"}, "CUDA": {"device", "kernels"}, "NCCL": {"comm"}, "spdlog": {"base"},
-    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"base", "store", "weights", "sched", "tokenizer"},
+    "xxHash": {"base"}, "Boost": {"main"}, "nlohmann-json": {"base", "store", "weights", "sched", "tokenizer", "completions"},
     "sentencepiece": {"tokenizer"}, "PCRE2": {"tokenizer"}, "utf8proc": {"tokenizer"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)

@@ -157,6 +157,39 @@ TEST(Layout, SequencesOfOneNodeShareALogitsRow) {
   EXPECT_EQ(layout.logits_row, (std::vector<std::int32_t>{0, 0, 0, 1}));
 }
 
+// Of a batch that begins with the nodes of another, whose cache it takes over.
+TEST(Layout, KeptNodesAreSeenWithoutBeingComputed) {
+  Batch before;
+  before.nodes = {{-1, {1, 2, 3}}, {0, {4, 5}}, {1, {6, 7, 8}}, {0, {9}}};
+  before.sequences = {{2, {10}}, {3, {}}};
+  Batch after = before;
+  after.nodes[2].tokens = {6, 7};
+  after.sequences = {{1, {}}, {2, {11}}, {3, {}}};
+  after.new_tokens = 3;
+  ASSERT_EQ(same_leading_nodes(before, after), 2u);
+
+  Cache cache;
+  for (const Pass& pass : make_layout(before, {}).prefill) cache.write(pass);
+  const LayoutRequest request{false, 512, 2};
+  const BatchLayout layout = make_layout(after, request);
+  check_prefill(layout, request, cache);
+  check_decode(after, layout, cache);
+  std::int64_t rows = 0;
+  for (const Pass& pass : layout.prefill) rows += pass.n_rows();
+  EXPECT_EQ(rows, 1 + 2 + 1 + 1);  // node 1's last token, for its logits; nodes 2 and 3; a prompt
+}
+
+TEST(Layout, OnlyNodesInDepthFirstOrderKeepTheirPlaces) {
+  Batch batch;
+  batch.nodes = {{-1, {1}}, {0, {2}}, {-1, {3}}, {0, {4}}};  // the last stands before the third in the cache
+  EXPECT_EQ(same_leading_nodes(batch, batch), 0u);
+  batch.nodes[3].parent = 2;
+  EXPECT_EQ(same_leading_nodes(batch, batch), 4u);
+  Batch other = batch;
+  other.nodes[1].tokens = {7};
+  EXPECT_EQ(same_leading_nodes(batch, other), 1u);
+}
+
 TEST(Layout, RefusesWhatCannotBeGenerated) {
   Batch batch;
   batch.nodes = {{0, {1}}};
