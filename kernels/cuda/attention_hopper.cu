@@ -14,6 +14,7 @@
 #include "kernels/cuda/attention_walk.cuh"
 #include "kernels/cuda/attention_warp.cuh"
 #include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/kv_map.hpp"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/packed_rows.cuh"
 
@@ -454,30 +455,6 @@ __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
 #endif
 }
 
-// (n_kv_heads, tokens, head_dim) in boxes of 64 dimensions by `keys` tokens.
-CUtensorMap make_map(const void* data, const WorkArgs& args) {
-  static const auto encode = [] {
-    void* function = nullptr;
-    cudaDriverEntryPointQueryResult found{};
-    HJ_CUDA_CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                                   cudaEnableDefault, &found));
-    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
-  }();
-  constexpr std::uint64_t element = sizeof(__nv_bfloat16);
-  const cuuint64_t sizes[] = {head_dim, static_cast<cuuint64_t>(args.kv.tokens),
-                              static_cast<cuuint64_t>(args.n_kv_heads)};
-  const cuuint64_t strides[] = {static_cast<cuuint64_t>(args.kv.token_stride) * element,
-                                static_cast<cuuint64_t>(args.kv.head_stride) * element};
-  const cuuint32_t box[] = {swizzled_columns, keys, 1}, steps[] = {1, 1, 1};
-  CUtensorMap map;
-  const CUresult status =
-      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides, box, steps,
-             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  check_cuda(status == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue, "cuTensorMapEncodeTiled");
-  return map;
-}
-
 }  // namespace
 
 void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
@@ -496,7 +473,7 @@ void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, cons
     HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
     launch(kernel, static_cast<unsigned>(blocks), threads_of(CONSUMERS, BESIDE), shared_bytes, stream,
            Walk{few, units, walkers}, static_cast<int>(reading), items, static_cast<unsigned>(n_items), queue,
-           args, make_map(args.kv.k, args), make_map(args.kv.v, args));
+           args, make_kv_map(args.kv.k, args, keys), make_kv_map(args.kv.v, args, keys));
   };
   const auto launch_by_groups = [&](auto beside) {
     if (groups == 1) {

@@ -10,6 +10,7 @@ namespace hydrajob {
 namespace {
 
 constexpr std::int64_t tokens_of_needle = 2;  // a key, its value
+constexpr std::int64_t first_needle = 1;      // a key that no token stands before is not looked back to
 
 std::vector<TokenId> shuffled_ids(std::int64_t first, std::int64_t n, PythonRandom& random) {
   std::vector<TokenId> ids(static_cast<std::size_t>(n));
@@ -30,7 +31,7 @@ std::int64_t least_vocabulary(std::int64_t needles) {
   return tokens_of_needle * needles + 1;
 }
 std::int64_t least_length(std::int64_t needles) {
-  return tokens_of_needle * needles;
+  return first_needle + tokens_of_needle * needles;
 }
 
 NeedleTask make_token_needles(const TokenNeedles& request) {
@@ -43,7 +44,7 @@ NeedleTask make_token_needles(const TokenNeedles& request) {
   task.n_needles = n;
   task.document = filler(request.length, fillers, random);
   for (std::int64_t i = 0; i < n; ++i) {
-    TokenId* needle = task.document.data() + i * request.length / n;
+    TokenId* needle = task.document.data() + first_needle + i * (request.length - first_needle) / n;
     needle[0] = keys[static_cast<std::size_t>(i)];
     needle[1] = values[static_cast<std::size_t>(i)];
   }

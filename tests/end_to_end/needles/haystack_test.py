@@ -46,7 +46,7 @@ def check_text(rng, folder):
 def check_ids(rng):
     needles = rng.randrange(1, 200)
     request = (rng.choice([0, 1, rng.randrange(1 << 53)]), 2 * needles + rng.randrange(1, 1000),
-               2 * needles + rng.randrange(3000), needles, rng.randrange(1, 20))
+               1 + 2 * needles + rng.randrange(3000), needles, rng.randrange(1, 20))
     out = subprocess.run([PROBE, "ids", *map(str, request)], capture_output=True, text=True, check=True).stdout
     document, *questions = [[int(i) for i in line.split()] for line in out.split("\n")]
     expected, asked = token_needles(*request)

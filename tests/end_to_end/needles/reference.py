@@ -43,7 +43,7 @@ def token_needles(seed, vocab, length, needles, question_length):
     random.shuffle(values)
     document = [random.randrange(fillers) for _ in range(length)]
     for i in range(needles):
-        at = i * length // needles
+        at = 1 + i * (length - 1) // needles
         document[at:at + 2] = [keys[i], values[i]]
     order = list(range(needles))
     random.shuffle(order)

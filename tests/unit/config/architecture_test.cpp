@@ -70,7 +70,7 @@ TEST(Models, AreWhatTheyAreNamed) {
     EXPECT_EQ(parse(to_yaml(a)), a);
     ++n;
   }
-  EXPECT_EQ(n, 8);
+  EXPECT_EQ(n, 10);
 }
 
 }  // namespace
