@@ -93,10 +93,15 @@ def _order(run):
     """Models by size (7b before 13b), modes as in the report, then numbers; one rank before several."""
     model = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(run.get("param.model")))]
     heads = [run.get(f"param.{name}") for name in ("n_heads", "n_kv_heads")]
-    sizes = [run[f"param.{name}"] for name in ("batch", "prefix", "suffix", "tensor_parallel")]
+    sizes = [batch_of(run), *(run[f"param.{name}"] for name in ("prefix", "suffix", "tensor_parallel"))]
     attention = run["param.workload"] == "attention"
     mode = mode_rank(run["param.mode"])
     return (model, *map(str, heads), *sizes, mode) if attention else (model, mode, *sizes)
+
+
+def batch_of(run):
+    """Sequences at once: each question is one."""
+    return run["param.questions"] if run["param.workload"] == "needles" else run["param.batch"]
 
 
 def peer_of(source, run, same):
@@ -318,9 +323,28 @@ def _median_at(source, run, phase, name, value):
     return alike[0][f"{phase}.median"] if alike else None
 
 
+def needles_table(source):
+    """Time to answer all questions about a document that is in the cache, beside the same without attention."""
+    columns = ["model", "mode", "questions", "document", "answered ms", "n", "questions read ms", "step ms",
+               "questions/s", "of noattention"]
+    runs = source.where(lambda run: run["param.workload"] == "needles")
+    return Table("", columns, [_needles_row(source, run) for run in runs], left=frozenset(["model", "mode"])), runs
+
+
+def _needles_row(source, run):
+    place = [run["param.model"], run["param.mode"], f"{run['param.questions']:.0f}", f"{run['param.prefix']:,.0f}"]
+    if run["status"] != "ok":
+        return [*place, _why_missing(source, run), *[""] * 5]
+    answered, _, n = _milliseconds(source, run, "total", 1)
+    ceiling = _median_at(source, run, "total", "mode", "noattention")
+    return [*place, answered, n, numbers.significant(1e3 * run["unique_prefill.median"]),
+            numbers.significant(1e3 * run["decode_step.median"]), numbers.significant(run["questions_per_s"]),
+            "" if ceiling is None else numbers.percent(ceiling / run["total.median"])]
+
+
 TABLES = {"decode": decode_table, "parallel": parallel_table, "products": products_table, "prefill": prefill_table,
           "between": between_table, "attention": attention_table, "attention-peers": attention_peers_table,
-          "attention-auto": attention_auto_table}
+          "attention-auto": attention_auto_table, "needles": needles_table}
 PRINTED = "printed"  # the one kind that is made from no store
 
 
@@ -347,7 +371,7 @@ def _beside(peer, column, ours):
 
 def _why_missing(source, run):
     status = run["status"].replace("_", " ")
-    source.note(f"{status[0].upper()}{status[1:]}, {run['param.mode']}, batch {run['param.batch']}, prefix "
+    source.note(f"{status[0].upper()}{status[1:]}, {run['param.mode']}, batch {batch_of(run):.0f}, prefix "
                 f"{run['param.prefix']}: {run['reason']}.")
     return status
 

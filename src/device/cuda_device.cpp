@@ -202,9 +202,9 @@ class CudaBuffer final : public Buffer {
 
 // Host memory that the GPU reads by itself. Made of large pages and then pinned, which takes a fraction of
 // what cudaHostAlloc needs for small ones.
-class StagingBuffer final : public Buffer {
+class PinnedMemory {
  public:
-  explicit StagingBuffer(std::size_t bytes) : memory_(bytes) {
+  explicit PinnedMemory(std::size_t bytes) : memory_(bytes) {
     const cudaError_t status = cudaHostRegister(memory_.data(), bytes, cudaHostRegisterDefault);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();  // or the next call that asks would report it
@@ -212,15 +212,37 @@ class StagingBuffer final : public Buffer {
     }
     check_cuda(status, "cudaHostRegister");
   }
-  ~StagingBuffer() override { cudaHostUnregister(memory_.data()); }
-  StagingBuffer(const StagingBuffer&) = delete;
-  StagingBuffer& operator=(const StagingBuffer&) = delete;
+  ~PinnedMemory() { cudaHostUnregister(memory_.data()); }
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
 
-  void* data() override { return memory_.data(); }
-  std::size_t bytes() const override { return memory_.bytes(); }
+  void* data() { return memory_.data(); }
+  std::size_t bytes() const { return memory_.bytes(); }
 
  private:
   HostMemory memory_;
+};
+
+// The pinned memory of the last use, for the next: pinning 80 MiB takes 20 ms, a twelfth of loading 13.5 GB.
+using IdlePinned = std::shared_ptr<std::unique_ptr<PinnedMemory>>;
+
+class StagingBuffer final : public Buffer {
+ public:
+  StagingBuffer(std::size_t bytes, IdlePinned idle) : idle_(std::move(idle)), bytes_(bytes) {
+    if (*idle_ && (*idle_)->bytes() >= bytes) memory_ = std::move(*idle_);
+    if (!memory_) memory_ = std::make_unique<PinnedMemory>(bytes);
+  }
+  ~StagingBuffer() override { *idle_ = std::move(memory_); }
+  StagingBuffer(const StagingBuffer&) = delete;
+  StagingBuffer& operator=(const StagingBuffer&) = delete;
+
+  void* data() override { return memory_->data(); }
+  std::size_t bytes() const override { return bytes_; }
+
+ private:
+  IdlePinned idle_;
+  std::size_t bytes_;
+  std::unique_ptr<PinnedMemory> memory_;
 };
 
 // Another process's memory, opened.
@@ -338,7 +360,7 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Buffer> allocate_staging(std::size_t bytes) override {
-    return std::make_unique<StagingBuffer>(bytes);
+    return std::make_unique<StagingBuffer>(bytes, staging_);
   }
 
   Stream& stream() override { return *stream_; }
@@ -423,6 +445,7 @@ class CudaDevice final : public Device {
   bool tells_condition_ = monitor_.condition().has_value();
   std::unique_ptr<CudaStream> stream_;
   std::shared_ptr<CudaMemory> memory_ = std::make_shared<CudaMemory>();
+  IdlePinned staging_ = std::make_shared<std::unique_ptr<PinnedMemory>>();
 };
 
 }  // namespace

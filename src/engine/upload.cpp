@@ -11,9 +11,17 @@
 namespace hydrajob {
 namespace {
 
-// One is filled by each reader, the others wait for the bus or are copied.
+// The thread that copies is wanted as soon as a slot is full: where there are cores, one is its own. On 16 of
+// them a GPU was loaded at 88 % of its bus's rate instead of 85.
+int reading_threads(const WeightSource& source) {
+  constexpr int few = 4;
+  const int threads = source.readers();
+  return threads > few ? threads - 1 : threads;
+}
+
+// One is filled by each reader, the others wait for the bus or are copied: with 4 of these it was 82 %.
 std::size_t slot_count(int readers) {
-  constexpr std::size_t besides = 4;
+  constexpr std::size_t besides = 12;
   return static_cast<std::size_t>(readers) + besides;
 }
 
@@ -145,13 +153,13 @@ class CopiesEnd {
 
 std::unique_ptr<Buffer> allocate_upload_staging(WeightSource& source, Device& device,
                                                 std::size_t slot_bytes) {
-  const int readers = source.readers();
+  const int readers = reading_threads(source);
   return readers > 0 ? device.allocate_staging(slot_count(readers) * slot_bytes) : nullptr;
 }
 
 void upload(WeightSource& source, const std::vector<UploadPart>& parts, DType dtype, Device& device,
             Buffer& staging, std::size_t slot_bytes) {
-  const int threads = source.readers();
+  const int threads = reading_threads(source);
   const CopiesEnd end(device);
   StagingRing ring(device, staging, slot_bytes, threads);
   Readers readers(source, pieces_of(source, parts, dtype, slot_bytes), dtype, ring, threads);

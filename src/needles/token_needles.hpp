@@ -22,8 +22,8 @@ std::int64_t least_vocabulary(std::int64_t needles);
 std::int64_t least_length(std::int64_t needles);
 
 // Of `vocab` ids the last `needles` are values, those before them keys, all others fill: each key and each
-// value stands in the document once. Needle i begins at token 1 + i (length - 1) / needles. One question a needle.
-// vocab, length and question_length are large enough, needles is 1 or more.
+// value stands in the document once. Needle i begins at token 1 + i (length - 1) / needles. One question a
+// needle. vocab, length and question_length are large enough, needles is 1 or more.
 NeedleTask make_token_needles(const TokenNeedles& request);
 
 }  // namespace hydrajob

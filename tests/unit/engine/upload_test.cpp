@@ -92,8 +92,8 @@ TEST_F(Upload, BringsAllOfItThroughFewSlots) {
   write(test::wide_model(), DType::bf16);
   expect_right(upload_shard(DType::bf16), DType::bf16, DType::bf16);
   EXPECT_TRUE(device_.idle());
-  EXPECT_EQ(device_.staging_bytes, 7 * slot_bytes);
-  EXPECT_GT(device_.copies, 10 * 7u);
+  EXPECT_EQ(device_.staging_bytes, 15 * slot_bytes);
+  EXPECT_GT(device_.copies, 4 * 15u);
   EXPECT_GT(device_.most_waiting, 1u) << "no copy but the one that is waited for";
 }
 

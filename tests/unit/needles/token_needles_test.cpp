@@ -50,7 +50,7 @@ class TokenDocument : public ::testing::Test {
       EXPECT_TRUE(std::all_of(question.tokens.begin(), question.tokens.end() - 1,
                               [&](TokenId id) { return id >= 0 && id < first_key(); }));
       EXPECT_EQ(static_cast<std::int64_t>(places_.at(key).front()),
-                question.needle * request_.length / request_.needles);
+                1 + question.needle * (request_.length - 1) / request_.needles);
       const std::vector<TokenId> right{value_of(key), 0}, wrong{value_of(key) - 1, value_of(key)};
       EXPECT_TRUE(task_.is_right(i, right));
       EXPECT_FALSE(task_.is_right(i, wrong));
