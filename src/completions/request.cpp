@@ -73,7 +73,8 @@ class Line {
   }
 
   void take_prompt() {
-    if (object_.contains("prompt") == object_.contains("tokens")) refuse("expected 'prompt' or 'tokens'");
+    if (object_.contains("prompt") == object_.contains("tokens"))
+      refuse("expected either 'prompt' or 'tokens'");
     if (object_.contains("prompt")) {
       if (!object_["prompt"].is_string()) refuse("prompt: expected a text");
       if (!tokenizer_) refuse("prompt: the model file has no tokenizer: expected 'tokens'");

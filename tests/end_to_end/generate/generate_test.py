@@ -274,7 +274,7 @@ class Generate(unittest.TestCase):
     def test_messages(self):
         for line, message in [
             ('{"promt": "a"}', "in.jsonl:2: unknown key 'promt': did you mean 'prompt'?"),
-            ('{"id": 3}', "in.jsonl:2: expected 'prompt' or 'tokens'"),
+            ('{"id": 3}', "in.jsonl:2: expected either 'prompt' or 'tokens'"),
             ('{"prompt": 3}', "in.jsonl:2: prompt: expected a text"),
             ('{"tokens": []}', "in.jsonl:2: the prompt has no tokens"),
             ('{"tokens": [264]}', "in.jsonl:2: token id 264: expected 0 to 263"),
