@@ -41,7 +41,7 @@ po::options_description described() {
   add("top-p", po::value<double>(), "nucleus sampling; the model file's own, else 1");
   add("no-special", po::bool_switch(),
       "put no bos before a text, nor what else the tokenizer puts around it");
-  add("seed", po::value<std::uint64_t>()->value_name("S"), "of the random numbers; 1");
+  add("seed", po::value<std::int64_t>()->value_name("S"), "of the random numbers, 0 or more; 1");
   add("stop", po::value<Strings>()->value_name("TEXT"), "end a completion before this text; repeatable");
   add("ignore-eos", po::bool_switch(), "go on behind the model's end-of-text tokens");
   add("batch", po::value<std::int64_t>()->value_name("N"),
@@ -90,7 +90,10 @@ void take_sampling(const po::variables_map& values, CompletionJob& job) {
       values, "temperature", [](double t) { return t >= 0 && t <= 1e6; }, "0 to 1e6");
   job.top_p = checked_number(
       values, "top-p", [](double p) { return p > 0 && p <= 1; }, "more than 0, and 1 at most");
-  job.seed = value_or<std::uint64_t>(values, "seed", 1);
+  const auto seed = value_or<std::int64_t>(values, "seed", 1);
+  // Read as unsigned a negative one would be another, without a word.
+  if (seed < 0) throw UsageError(fmt::format("generate: --seed {}: expected 0 or more", seed));
+  job.seed = static_cast<std::uint64_t>(seed);
 }
 
 void take_ends(const po::variables_map& values, CompletionJob& job) {

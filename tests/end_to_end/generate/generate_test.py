@@ -292,7 +292,8 @@ class Generate(unittest.TestCase):
             (["-i", "in.jsonl"], "in.jsonl: has no prompts"), (["-i", "none"], "none: cannot be read"),
             ([], "expected either --prompt or --input"), (["-p", "a|b", "-p", "c|d|e"], "level 2 has 3 texts"),
             (["-p", "a", "-o", "out.txt"], "expected a name that ends in .jsonl, .h5 or .hdf5"),
-            (["-p", "a", "--top-p", "0"], "--top-p 0: expected more than 0"), (["-p", "a", "-n", "0"], "--n 0: expected 1"),
+            (["-p", "a", "--top-p", "0"], "--top-p 0: expected more than 0"), (["-p", "a", "-n", "0"], "--n 0: expected 1"), (["-p", "a", "--seed", "-1"], "--seed -1: expected 0 or more"),
+            (["-p", "a", "-n", "16777217"], "16777217 completions of 1 prompts: expected 16777216 at most"),
             (["-p", "a", "--tokens"], "--tokens: only with -o OUT.jsonl"), (["-p", "a", "--prompts", "b"], "--prompts"),
         ]:
             self.run_generate(*options, expect=2)
