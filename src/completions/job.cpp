@@ -19,17 +19,16 @@
 #include "completions/task.hpp"
 #include "completions/waves.hpp"
 #include "grid/constraints.hpp"
+#include "grid/run_spec.hpp"
 #include "sched/agree.hpp"
 #include "sched/machine.hpp"
 #include "sched/stop.hpp"
 #include "weights/weight_source.hpp"
+#include "workload/model_cache.hpp"
 
 namespace hydrajob {
 namespace {
 
-// As experiments have it (workload/model_cache.cpp).
-constexpr std::int64_t expected_rows = 64;
-constexpr std::int64_t prefill_chunk = 512;
 // Of what the device has left: buffers end at pages, and the count is within 3 %.
 constexpr double memory_used_at_most = 0.95;
 
@@ -120,7 +119,7 @@ class Execution {
   std::shared_ptr<const Model> load(const EngineContext& context) const {
     return agreed(world_, [&] {
       const auto source = open_model_file(job_.model, machine_.threads(), world_.rank(), world_.size());
-      return load_model(*source, task_.dtype, expected_rows, context);
+      return load_model(*source, task_.dtype, rows_to_pack_for, context);
     });
   }
 
@@ -143,8 +142,13 @@ class Execution {
     const AttentionCuts cuts = context.kernels->attention_cuts();
     ceilings.shortest_part = static_cast<double>(cuts.shortest_part);
     ceilings.spare_results = static_cast<double>(cuts.spare_results);
-    const WaveMemory memory{task_.model.architecture, world_.size(), task_.dtype, machine_.device(),
-                            task_.sampling,           prefill_chunk, ceilings};
+    const WaveMemory memory{task_.model.architecture,
+                            world_.size(),
+                            task_.dtype,
+                            machine_.device(),
+                            task_.sampling,
+                            default_prefill_chunk(machine_.device()),
+                            ceilings};
     const auto available = static_cast<double>(context.device->memory_available());
     const double free = world_.all_reduce_min(available - weights_bytes_);
     return largest_that_fits(plan, most, memory, memory_used_at_most * free);
@@ -154,7 +158,7 @@ class Execution {
     GenerateOptions options;
     options.mode = Mode::automatic;
     options.sampling = task_.sampling;
-    options.prefill_chunk = prefill_chunk;
+    options.prefill_chunk = default_prefill_chunk(machine_.device());
     options.keep_shared = true;
     options.cache_tokens = size.cache_tokens;
     return options;
