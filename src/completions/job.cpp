@@ -243,12 +243,16 @@ void say_interrupted(std::int64_t to_do, const StopWatch& watch, const Results& 
                            results.where_kept()));
 }
 
-// Collective.
-Task read_task(const CompletionJob& job, Communicator& world) {
+// What the job's input holds. Collective.
+std::string read_input(const CompletionJob& job, Communicator& world) {
   const std::string input = agreed(
       world, [&] { return job.levels.empty() && world.rank() == 0 ? read_all(job.input) : std::string(); });
-  const std::string shared = shared_text(world, input);
-  Task task = agreed(world, [&] { return make_task(job, shared); });
+  return shared_text(world, input);
+}
+
+// Collective.
+Task read_task(const CompletionJob& job, const std::string& input, Communicator& world) {
+  Task task = agreed(world, [&] { return make_task(job, input); });
   expect_same(world, task.id, "has another model or other options", "the model and the options");
   agreed(world, [&] { check_degree(task.model.architecture, world.size()); });
   return task;
@@ -265,8 +269,10 @@ void finish_at_once(Communicator& world, std::optional<Results>& results, const 
 }  // namespace
 
 ExitCode generate_completions(const CompletionJob& job, Communicator& world) {
+  // Before signals only ask to stop: who waits for standard input would not see them.
+  const std::string input = read_input(job, world);
   StopWatch watch(job.time_limit_s);
-  const Task task = read_task(job, world);
+  const Task task = read_task(job, input, world);
   std::optional<Results> results;
   agreed(world, [&] {
     if (world.rank() == 0) results.emplace(job, task);

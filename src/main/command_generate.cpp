@@ -7,6 +7,8 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
+#include "base/utf8.hpp"
 #include "comm/launcher.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
@@ -99,6 +101,7 @@ void take_ends(const po::variables_map& values, CompletionJob& job) {
   job.defaults.stop = value_or<Strings>(values, "stop", {});
   for (const std::string& stop : job.defaults.stop) {
     if (stop.empty()) throw UsageError("generate: --stop: expected a text");
+    if (!is_utf8(stop)) throw UsageError(fmt::format("generate: --stop '{}': is not UTF-8", printable(stop)));
   }
   job.ignore_eos = values["ignore-eos"].as<bool>();
 }
