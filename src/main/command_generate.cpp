@@ -1,11 +1,13 @@
 #include "main/command_generate.hpp"
 
+#include <iostream>
 #include <limits>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/utf8.hpp"
@@ -142,7 +144,10 @@ CompletionJob job_of(const po::variables_map& values) {
   return job;
 }
 
-ExitCode generate_on(Communicator& world, const po::variables_map& values) {
+ExitCode generate_on(Communicator& world, const Strings& arguments, const po::options_description& visible) {
+  // All ranks before any leaves: mpirun ends the others, and with them the one that says why.
+  const po::variables_map values =
+      agreed(world, [&] { return parse_arguments("generate", arguments, visible, "model"); });
   const CompletionJob job = agreed(world, [&] { return job_of(values); });
   agreed(world, [&] { log::start(world.rank(), std::nullopt, values["verbose"].as<bool>()); });
   return generate_completions(job, world);
@@ -152,13 +157,13 @@ ExitCode generate_on(Communicator& world, const po::variables_map& values) {
 
 ExitCode run_generate(const Strings& arguments) {
   const po::options_description visible = described();
-  const po::variables_map values = parse_arguments("generate", arguments, visible, "model");
-  if (values.count("help") > 0) {
-    if (launcher_rank() == 0) printed_help(values, visible);
+  if (asks_for_help(arguments)) {
+    if (launcher_rank() == 0) std::cout << visible;
+    flush_output();
     return ExitCode::ok;
   }
   const auto run_on = [&](Communicator& world) {
-    return run_or_explain(world, [&] { return generate_on(world, values); });
+    return run_or_explain(world, [&] { return generate_on(world, arguments, visible); });
   };
   if (!launched_by_mpi()) return run_on(*make_self_communicator());
   MpiSession session;

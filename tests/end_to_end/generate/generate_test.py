@@ -316,6 +316,8 @@ class Generate(unittest.TestCase):
             self.run_generate(*options, expect=2)
             self.assertIn(message, self.messages)
             self.assertEqual(len(self.messages.splitlines()), 1, self.messages)
+        self.run_generate("-p", "a", "--prompts", "b", np=2, expect=2)
+        self.assertEqual(self.messages.count("unrecognised option '--prompts'"), 1, self.messages)
         self.run_generate("-p", "a", np=3, expect=2)
         self.assertIn("3 ranks: n_heads 4 is not a multiple of tensor_parallel 3", self.messages)
 
