@@ -2,37 +2,17 @@
 #include "completions/output.hpp"
 
 #include <filesystem>
-#include <unistd.h>
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "unit/base/temporary_folder.hpp"
 
 using namespace hydrajob;
 namespace fs = std::filesystem;
 
-namespace {
-
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / fmt::format("hj-output-{}", ::getpid())) {
-    fs::create_directory(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-}  // namespace
-
 TEST(Output, LeavesNothingWhereItFails) {
-  const Folder folder;
+  const test::TemporaryFolder folder;
   std::vector<Request> prompts(1);
   prompts[0].tokens = {1};
   for (const auto& [name, format] :
