@@ -92,7 +92,8 @@ class Execution {
     const WavePlan plan(task_.requests, numbers, worth_sharing());
     WaveSize size = fitting(plan, job_.batch, context);
     say_start(plan, size);
-    CompletionProgress progress(task_.completions(), task_.completions() - plan.size(), progress_style());
+    const ProgressStyle style = world_.rank() == 0 ? progress_style() : ProgressStyle::lines;
+    CompletionProgress progress(task_.completions(), task_.completions() - plan.size(), style);
     totals_.prompt_tokens = plan.prompt_tokens();
     for (std::int64_t first = 0; first < plan.size() && !is_told_to_stop();) {
       const Wave wave = plan.wave(first, size.batch);
