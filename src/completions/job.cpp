@@ -19,17 +19,16 @@
 #include "completions/task.hpp"
 #include "completions/waves.hpp"
 #include "grid/constraints.hpp"
+#include "grid/run_spec.hpp"
 #include "sched/agree.hpp"
 #include "sched/machine.hpp"
 #include "sched/stop.hpp"
 #include "weights/weight_source.hpp"
+#include "workload/model_cache.hpp"
 
 namespace hydrajob {
 namespace {
 
-// As experiments have it (workload/model_cache.cpp).
-constexpr std::int64_t expected_rows = 64;
-constexpr std::int64_t prefill_chunk = 512;
 // Of what the device has left: buffers end at pages, and the count is within 3 %.
 constexpr double memory_used_at_most = 0.95;
 
@@ -93,7 +92,8 @@ class Execution {
     const WavePlan plan(task_.requests, numbers, worth_sharing());
     WaveSize size = fitting(plan, job_.batch, context);
     say_start(plan, size);
-    CompletionProgress progress(task_.completions(), task_.completions() - plan.size(), progress_style());
+    const ProgressStyle style = world_.rank() == 0 ? progress_style() : ProgressStyle::lines;
+    CompletionProgress progress(task_.completions(), task_.completions() - plan.size(), style);
     totals_.prompt_tokens = plan.prompt_tokens();
     for (std::int64_t first = 0; first < plan.size() && !is_told_to_stop();) {
       const Wave wave = plan.wave(first, size.batch);
@@ -120,7 +120,7 @@ class Execution {
   std::shared_ptr<const Model> load(const EngineContext& context) const {
     return agreed(world_, [&] {
       const auto source = open_model_file(job_.model, machine_.threads(), world_.rank(), world_.size());
-      return load_model(*source, task_.dtype, expected_rows, context);
+      return load_model(*source, task_.dtype, rows_to_pack_for, context);
     });
   }
 
@@ -143,8 +143,13 @@ class Execution {
     const AttentionCuts cuts = context.kernels->attention_cuts();
     ceilings.shortest_part = static_cast<double>(cuts.shortest_part);
     ceilings.spare_results = static_cast<double>(cuts.spare_results);
-    const WaveMemory memory{task_.model.architecture, world_.size(), task_.dtype, machine_.device(),
-                            task_.sampling,           prefill_chunk, ceilings};
+    const WaveMemory memory{task_.model.architecture,
+                            world_.size(),
+                            task_.dtype,
+                            machine_.device(),
+                            task_.sampling,
+                            default_prefill_chunk(machine_.device()),
+                            ceilings};
     const auto available = static_cast<double>(context.device->memory_available());
     const double free = world_.all_reduce_min(available - weights_bytes_);
     return largest_that_fits(plan, most, memory, memory_used_at_most * free);
@@ -154,7 +159,7 @@ class Execution {
     GenerateOptions options;
     options.mode = Mode::automatic;
     options.sampling = task_.sampling;
-    options.prefill_chunk = prefill_chunk;
+    options.prefill_chunk = default_prefill_chunk(machine_.device());
     options.keep_shared = true;
     options.cache_tokens = size.cache_tokens;
     return options;
@@ -239,12 +244,16 @@ void say_interrupted(std::int64_t to_do, const StopWatch& watch, const Results& 
                            results.where_kept()));
 }
 
-// Collective.
-Task read_task(const CompletionJob& job, Communicator& world) {
+// What the job's input holds. Collective.
+std::string read_input(const CompletionJob& job, Communicator& world) {
   const std::string input = agreed(
       world, [&] { return job.levels.empty() && world.rank() == 0 ? read_all(job.input) : std::string(); });
-  const std::string shared = shared_text(world, input);
-  Task task = agreed(world, [&] { return make_task(job, shared); });
+  return shared_text(world, input);
+}
+
+// Collective.
+Task read_task(const CompletionJob& job, const std::string& input, Communicator& world) {
+  Task task = agreed(world, [&] { return make_task(job, input); });
   expect_same(world, task.id, "has another model or other options", "the model and the options");
   agreed(world, [&] { check_degree(task.model.architecture, world.size()); });
   return task;
@@ -261,8 +270,10 @@ void finish_at_once(Communicator& world, std::optional<Results>& results, const 
 }  // namespace
 
 ExitCode generate_completions(const CompletionJob& job, Communicator& world) {
+  // Before signals only ask to stop: who waits for standard input would not see them.
+  const std::string input = read_input(job, world);
   StopWatch watch(job.time_limit_s);
-  const Task task = read_task(job, world);
+  const Task task = read_task(job, input, world);
   std::optional<Results> results;
   agreed(world, [&] {
     if (world.rank() == 0) results.emplace(job, task);

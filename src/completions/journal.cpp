@@ -88,7 +88,13 @@ void CompletionJournal::read_lines(const std::string& job) {
   std::size_t begin = 0;
   for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
     const std::string object = object_in(text.substr(begin, end - begin));
-    if (object.empty()) break;
+    const std::size_t next = end + 1;
+    if (object.empty()) {  // a disk that lost it; its completion is done once more
+      if (begin == 0)
+        throw UsageError(file_.string() + ": its first line is damaged: expected that it is removed");
+      begin = next;
+      continue;
+    }
     const json line = parse_json_object(object, file_.string());
     if (begin == 0 && line.value("job", "") != job) {
       throw UsageError(file_.string() +
@@ -96,7 +102,7 @@ void CompletionJournal::read_lines(const std::string& job) {
                        "those, or another -o, or that it is removed");
     }
     if (begin > 0) places_[line.at("number")] = {static_cast<std::int64_t>(begin), object.size()};
-    begin = end + 1;
+    begin = next;
   }
   end_ = static_cast<std::int64_t>(begin);
   if (begin < text.size() && ::ftruncate(fd_, end_) != 0) fail("written");

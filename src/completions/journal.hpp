@@ -14,9 +14,9 @@ namespace hydrajob {
 
 class CompletionJournal {
  public:
-  // Opens or creates `file`; a line that a kill tore is cut off. `job`: digest of all that shapes the
-  // completions. Throws UsageError where another process has it open or it is another job's, StoreError where
-  // it cannot be read or written.
+  // Opens or creates `file`; a line that a kill tore is cut off, a damaged one before others is left out.
+  // `job`: digest of all that shapes the completions. Throws UsageError where another process has it open, it
+  // is another job's, or its first line is damaged, StoreError where it cannot be read or written.
   CompletionJournal(std::filesystem::path file, const std::string& job);
   ~CompletionJournal();
   CompletionJournal(const CompletionJournal&) = delete;

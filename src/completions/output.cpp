@@ -109,12 +109,18 @@ void write_output(const OutputRequest& request, const std::vector<Request>& prom
                   const Completions& completion) {
   std::filesystem::path temporary = request.path;
   temporary += ".writing";
-  if (request.format == OutputFormat::hdf5) {
-    write_hdf5(temporary, request, prompts, completion);
-  } else {
-    write_jsonl(temporary, request, prompts, completion);
+  try {
+    if (request.format == OutputFormat::hdf5) {
+      write_hdf5(temporary, request, prompts, completion);
+    } else {
+      write_jsonl(temporary, request, prompts, completion);
+    }
+    publish_file(temporary, request.path);
+  } catch (...) {
+    std::error_code error;
+    std::filesystem::remove(temporary, error);  // a disk that is full needs its room
+    throw;
   }
-  publish_file(temporary, request.path);
 }
 
 void print_completion(std::ostream& out, std::size_t prompt_index, std::int64_t index,

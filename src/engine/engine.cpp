@@ -30,6 +30,11 @@ void check_batch(const Batch& batch, const Architecture& architecture) {
   for (const Sequence& sequence : batch.sequences) check_tokens(sequence.prompt, architecture.vocab);
 }
 
+// Whether its cache holds the keys and values of nodes, once each.
+bool caches_tree(Mode mode) {
+  return mode != Mode::noshared && mode != Mode::noattention;
+}
+
 // By row of decode, as Sampler takes them.
 std::vector<std::int32_t> random_streams(const Batch& batch, const BatchLayout& layout) {
   std::vector<std::int32_t> streams;
@@ -75,7 +80,7 @@ class Engine::Impl {
     allocate(state, batch, options, kept);
     state.record_decode = options.record_decode;
     tune(state);
-    if (options.keep_shared) state.batch_nodes.nodes = batch.nodes;
+    if (options.keep_shared && caches_tree(options.mode)) state.batch_nodes.nodes = batch.nodes;
     state_.emplace(std::move(state));
     reset();
   }
@@ -222,8 +227,8 @@ class Engine::Impl {
 
   // Takes the cache out of the last batch, where the next one keeps part of it.
   std::optional<Kept> what_stays(const Batch& batch, const GenerateOptions& options) {
-    const bool has_tree = options.mode != Mode::noshared && options.mode != Mode::noattention;
-    if (!options.keep_shared || !has_tree || !state_ || !state_->tree_in_cache) return std::nullopt;
+    if (!options.keep_shared || !caches_tree(options.mode)) return std::nullopt;
+    if (!state_ || !state_->tree_in_cache) return std::nullopt;
     const std::size_t nodes = same_leading_nodes(state_->batch_nodes, batch);
     if (nodes == 0) return std::nullopt;
     return Kept{std::move(*state_->cache), nodes};

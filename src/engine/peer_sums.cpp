@@ -8,6 +8,7 @@ namespace {
 constexpr std::size_t turns_at = std::size_t{meeting_blocks} * most_peers * sizeof(std::uint32_t);
 constexpr std::size_t parts_at = turns_at + meeting_blocks * sizeof(std::uint32_t);
 static_assert(parts_at % 256 == 0);
+static_assert(most_reading_ranks <= most_peers);
 
 std::size_t bytes_of(const PeerReading& reading) {
   return parts_at + static_cast<std::size_t>(reading.places) * reading.part_bytes;

@@ -156,7 +156,7 @@ class RunMaker {
     spec.architecture = architecture_of(spec, point);
     spec.prefill_chunk = whole(point, "prefill_chunk");
     // A GPU is full with thousands of rows only; a CPU's caches hold hundreds.
-    if (spec.prefill_chunk == 0) spec.prefill_chunk = spec.device == "cuda" ? 4096 : 512;
+    if (spec.prefill_chunk == 0) spec.prefill_chunk = default_prefill_chunk(spec.device);
   }
 
   const Architecture& architecture_of(const RunSpec& spec, const Point& point) {

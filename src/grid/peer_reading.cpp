@@ -3,7 +3,6 @@
 namespace hydrajob {
 namespace {
 
-constexpr std::int64_t most_ranks = 8;  // most_peers of kernels/partial_sums.hpp
 constexpr double most_read_bytes = 32 << 20;
 // On four H200s a second meeting took as long as reading so much.
 constexpr double least_saved_bytes = 1 << 20;
@@ -13,7 +12,7 @@ constexpr std::int64_t pack = 8;  // neighbouring elements that kernels move at 
 
 PeerReading peer_reading(std::int64_t ranks, std::int64_t rows, std::int64_t hidden, std::size_t element) {
   PeerReading reading;
-  if (ranks < 2 || ranks > most_ranks || rows == 0) return reading;
+  if (ranks < 2 || ranks > most_reading_ranks || rows == 0) return reading;
   const std::size_t bytes = static_cast<std::size_t>(rows * hidden) * element;
   const auto part = static_cast<double>(bytes), n = static_cast<double>(ranks);
   const double all = (n - 1) * part, shared = 2 * (n - 1) / n * part;

@@ -94,6 +94,10 @@ std::string to_string(const std::vector<TreeLevel>& tree) {
   return text;
 }
 
+std::int64_t default_prefill_chunk(std::string_view device) {
+  return device == "cuda" ? 4096 : 512;
+}
+
 std::int64_t path_tokens(const std::vector<TreeLevel>& tree) {
   std::int64_t tokens = 0;
   for (const TreeLevel& level : tree) tokens += level.length;

@@ -99,6 +99,9 @@ WorkloadKind parse_workload(std::string_view name);  // throws UsageError
 std::vector<TreeLevel> parse_tree(std::string_view text);
 std::string to_string(const std::vector<TreeLevel>& tree);
 
+// Rows computed at once while prompts are read, where nothing else is asked for. `device`: "cpu", "cuda".
+std::int64_t default_prefill_chunk(std::string_view device);
+
 // Tokens along one path from a root to a leaf, and of all nodes together.
 std::int64_t path_tokens(const std::vector<TreeLevel>& tree);
 std::int64_t tree_tokens(const std::vector<TreeLevel>& tree);

@@ -1,5 +1,6 @@
 #include "main/command_arguments.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -25,6 +26,11 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
     throw UsageError(fmt::format("{0}: {1}; hydrajob {0} --help lists the options", command, e.what()));
   }
   return values;
+}
+
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
 bool printed_help(const po::variables_map& values, const po::options_description& visible) {

@@ -1,4 +1,4 @@
-// Arguments of a command that makes a model file of what it is given.
+// Arguments of a command that takes a file: what is common to them.
 #pragma once
 
 #include <filesystem>
@@ -17,6 +17,9 @@ inline constexpr int argument_style = boost::program_options::command_line_style
 boost::program_options::variables_map parse_arguments(
     const std::string& command, const std::vector<std::string>& arguments,
     const boost::program_options::options_description& visible, const char* positional);
+
+// Before they are parsed: the options need not be right.
+bool asks_for_help(const std::vector<std::string>& arguments);
 
 // Prints the options where --help stands, and says so.
 bool printed_help(const boost::program_options::variables_map& values,

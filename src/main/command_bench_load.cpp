@@ -53,11 +53,6 @@ po::options_description described() {
   return options;
 }
 
-bool asks_for_help(const Strings& arguments) {
-  return std::any_of(arguments.begin(), arguments.end(),
-                     [](const std::string& word) { return word == "--help" || word == "-h"; });
-}
-
 int number_of(const po::variables_map& values, const char* name, int least, int most) {
   const int number = values[name].as<int>();
   if (number >= least && number <= most) return number;

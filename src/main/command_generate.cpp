@@ -1,12 +1,16 @@
 #include "main/command_generate.hpp"
 
+#include <iostream>
 #include <limits>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/printable.hpp"
+#include "base/utf8.hpp"
 #include "comm/launcher.hpp"
 #include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
@@ -102,6 +106,7 @@ void take_ends(const po::variables_map& values, CompletionJob& job) {
   job.defaults.stop = value_or<Strings>(values, "stop", {});
   for (const std::string& stop : job.defaults.stop) {
     if (stop.empty()) throw UsageError("generate: --stop: expected a text");
+    if (!is_utf8(stop)) throw UsageError(fmt::format("generate: --stop '{}': is not UTF-8", printable(stop)));
   }
   job.ignore_eos = values["ignore-eos"].as<bool>();
 }
@@ -142,7 +147,10 @@ CompletionJob job_of(const po::variables_map& values) {
   return job;
 }
 
-ExitCode generate_on(Communicator& world, const po::variables_map& values) {
+ExitCode generate_on(Communicator& world, const Strings& arguments, const po::options_description& visible) {
+  // All ranks before any leaves: mpirun ends the others, and with them the one that says why.
+  const po::variables_map values =
+      agreed(world, [&] { return parse_arguments("generate", arguments, visible, "model"); });
   const CompletionJob job = agreed(world, [&] { return job_of(values); });
   agreed(world, [&] { log::start(world.rank(), std::nullopt, values["verbose"].as<bool>()); });
   return generate_completions(job, world);
@@ -152,13 +160,13 @@ ExitCode generate_on(Communicator& world, const po::variables_map& values) {
 
 ExitCode run_generate(const Strings& arguments) {
   const po::options_description visible = described();
-  const po::variables_map values = parse_arguments("generate", arguments, visible, "model");
-  if (values.count("help") > 0) {
-    if (launcher_rank() == 0) printed_help(values, visible);
+  if (asks_for_help(arguments)) {
+    if (launcher_rank() == 0) std::cout << visible;
+    flush_output();
     return ExitCode::ok;
   }
   const auto run_on = [&](Communicator& world) {
-    return run_or_explain(world, [&] { return generate_on(world, values); });
+    return run_or_explain(world, [&] { return generate_on(world, arguments, visible); });
   };
   if (!launched_by_mpi()) return run_on(*make_self_communicator());
   MpiSession session;

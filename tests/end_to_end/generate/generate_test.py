@@ -4,6 +4,7 @@ interrupted; what ends them; its files and messages.
 usage: generate_test.py HYDRAJOB MPIEXEC [unittest's options]     (run by ctest; HJ_TEST_SEED repeats a run)
 """
 
+import fcntl
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -245,6 +247,21 @@ class Generate(unittest.TestCase):
         self.assertEqual(self.completions(), whole, f"seed {SEED}")
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["out.jsonl", "prompts.jsonl"])
 
+    def test_who_waits_for_prompts_can_be_stopped(self):
+        process = subprocess.Popen(self.command("-i", "-"), cwd=self.folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            process.stdin.write(b'{"prompt": "a"}\n')
+            process.stdin.flush()
+            left = bytearray(4)
+            while fcntl.ioctl(process.stdin, termios.FIONREAD, left) == 0 and any(left):
+                time.sleep(0.002)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=20)  # its input is still open
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.assertEqual(process.returncode, -signal.SIGINT)
+
     def test_done_is_done_and_no_other_job_is_mixed_in(self):
         options = self.long_job()
         self.interrupted(options, signal.SIGKILL, 10)
@@ -292,13 +309,17 @@ class Generate(unittest.TestCase):
             (["-i", "in.jsonl"], "in.jsonl: has no prompts"), (["-i", "none"], "none: cannot be read"),
             ([], "expected either --prompt or --input"), (["-p", "a|b", "-p", "c|d|e"], "level 2 has 3 texts"),
             (["-p", "a", "-o", "out.txt"], "expected a name that ends in .jsonl, .h5 or .hdf5"),
-            (["-p", "a", "--top-p", "0"], "--top-p 0: expected more than 0"), (["-p", "a", "-n", "0"], "--n 0: expected 1"), (["-p", "a", "--seed", "-1"], "--seed -1: expected 0 or more"),
+            (["-p", "a", "--top-p", "0"], "--top-p 0: expected more than 0"), (["-p", "a", "-n", "0"], "--n 0: expected 1"),
+            (["-p", "a", "--stop", b"\xff"], "--stop '\N{REPLACEMENT CHARACTER}': is not UTF-8"),
+            (["-p", "a", "--seed", "-1"], "--seed -1: expected 0 or more"),
             (["-p", "a", "-n", "16777217"], "16777217 completions of 1 prompts: expected 16777216 at most"),
             (["-p", "a", "--tokens"], "--tokens: only with -o OUT.jsonl"), (["-p", "a", "--prompts", "b"], "--prompts"),
         ]:
             self.run_generate(*options, expect=2)
             self.assertIn(message, self.messages)
             self.assertEqual(len(self.messages.splitlines()), 1, self.messages)
+        self.run_generate("-p", "a", "--prompts", "b", np=2, expect=2)
+        self.assertEqual(self.messages.count("unrecognised option '--prompts'"), 1, self.messages)
         self.run_generate("-p", "a", np=3, expect=2)
         self.assertIn("3 ranks: n_heads 4 is not a multiple of tensor_parallel 3", self.messages)
 

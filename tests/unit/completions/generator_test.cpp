@@ -123,3 +123,19 @@ TEST_F(GeneratorTest, TokensDoNotDependOnTheWaves) {
     for (const Completion& c : run(several, first, 4).completions) EXPECT_EQ(c.tokens, expected.at(c.number));
   }
 }
+
+TEST_F(GeneratorTest, NothingIsKeptOfAModeWithoutATree) {
+  start(0, 8);
+  Generator plain = generator();
+  std::map<std::int64_t, std::vector<TokenId>> expected;
+  for (const Completion& c : run(plain, 4, 4).completions) expected[c.number] = c.tokens;
+  for (const Mode without : {Mode::noshared, Mode::noattention}) {
+    Generator g = generator();
+    options_.mode = without;
+    run(g, 0, 4);
+    options_.mode = Mode::hydragen;
+    const WaveResult result = run(g, 4, 4);
+    EXPECT_EQ(result.tokens_kept, 0);
+    for (const Completion& c : result.completions) EXPECT_EQ(c.tokens, expected.at(c.number));
+  }
+}

@@ -78,3 +78,33 @@ TEST(CompletionJournal, IsOneJobs) {
   EXPECT_THROW(CompletionJournal(file, "job"), UsageError);
   EXPECT_EQ(read_file(file), "somebody's notes\n");
 }
+
+TEST(CompletionJournal, ADamagedLineCostsItsCompletionAlone) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "out.jsonl.partial";
+  CompletionJournal(file, "job").append({completion(4), completion(9), completion(2)});
+  std::string text = read_file(file);
+  text[text.find("\"number\":9") + 9] = '8';
+  std::ofstream(file, std::ios::binary) << text;
+  {
+    CompletionJournal journal(file, "job");
+    EXPECT_EQ(journal.size(), 2);
+    EXPECT_FALSE(journal.has(9) || journal.has(8));
+    expect_same(journal.read(2), completion(2));
+    journal.append({completion(9)});
+  }
+  CompletionJournal again(file, "job");
+  EXPECT_EQ(again.size(), 3);
+  expect_same(again.read(9), completion(9));
+}
+
+TEST(CompletionJournal, IsNotEmptiedForADamagedBeginning) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "out.jsonl.partial";
+  CompletionJournal(file, "job").append({completion(4)});
+  std::string text = read_file(file);
+  text[text.find("job", 5) + 1] = 'u';
+  std::ofstream(file, std::ios::binary) << text;
+  EXPECT_THROW(CompletionJournal(file, "job"), UsageError);
+  EXPECT_EQ(read_file(file), text);
+}
