@@ -54,6 +54,7 @@ struct Shared {
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
   std::uint64_t task_there[tasks], task_free[tasks];
 };
+
 // Before tiles as many warps walk, whatever they do later.
 constexpr int threads_of(int consumers, bool beside) {
   return (1 + (beside ? consumers + 1 : most_consumers)) * group_threads;

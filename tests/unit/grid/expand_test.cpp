@@ -177,9 +177,9 @@ const Case cases[] = {
      ":6:7: tree 4096x1000000: more than 2147483647 tokens"},
     {"workload: needles\nweights: m.h5\nprefix: 600\nsuffix: 3\n",
      ":1:1: workload needles needs 'questions'"},
-    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: [40, 39]\nsuffix: 3\nneedles: 20\n",
-     ":4:9: prefix: a document of 39 tokens has no place for 20 needles, a key and its value each: expected "
-     "40 "
+    {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: [41, 40]\nsuffix: 3\nneedles: 20\n",
+     ":4:9: prefix: a document of 40 tokens has no place for 20 needles, a key and its value each: expected "
+     "41 "
      "or more, or fewer `needles`"},
     {"workload: needles\nweights: m.h5\nquestions: 2\nprefix: 600\nsuffix: 3\nneedles: [50, 51]\n",
      ":6:10: needles: 51 keys, their values and a token between them are 103 ids, small has 101: expected "
