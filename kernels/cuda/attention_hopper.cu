@@ -1,9 +1,9 @@
-// Work items of many and of few query rows on Hopper, in one launch: some multiprocessors read the few rows'
-// keys and values, which is bound by memory, while the others multiply the many rows', and take over when the
-// reading is done. Of many rows, one warp copies keys and values in, two warpgroups (one, where no item has
-// more rows than that) multiply 64 packed rows each, the scores of one block while the values of the last are
-// summed (FlashAttention-3, arXiv 2407.08608). Blocks stay and take items from a queue, so that one's last
-// steps overlap the next one's first copies.
+// Work items of many and of few query rows on Hopper, in one launch: the few rows' keys and values, which is
+// bound by memory, are read beside the many rows' products on every multiprocessor, or by some of them before
+// they take over products too. Of many rows, one warp copies keys and values in, two warpgroups (one, where
+// no item has more rows than that) multiply 64 packed rows each, the scores of one block while the values of
+// the last are summed (FlashAttention-3, arXiv 2407.08608). Blocks stay and take items from a queue, so that
+// one's last steps overlap the next one's first copies.
 #include <algorithm>
 #include <type_traits>
 

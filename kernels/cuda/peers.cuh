@@ -10,9 +10,9 @@ namespace hydrajob::cuda {
 
 // Returns once the blocks of this index on all `n` ranks have called it as often. What a rank's stream did
 // before its kernel is then there for all: begin_kernel() has waited for it, and the release passes it on. A
-// block waits for peers of its own index only, which wait for nothing before they arrive. There may be more
-// blocks than a GPU holds at once, as GPUs start them in the order of their index: the lowest that waits has
-// a peer that runs, or is next to.
+// block waits for peers of its own index only, which wait for nothing but earlier meetings of this index
+// before they arrive. There may be more blocks than a GPU holds at once, as GPUs start them in the order of
+// their index: the lowest that waits has a peer that runs, or is next to.
 __device__ inline void meet(const Meeting& meeting, int n) {
   __shared__ std::uint32_t turn;
   if (threadIdx.x == 0) {

@@ -230,7 +230,9 @@ class StagingBuffer final : public Buffer {
  public:
   StagingBuffer(std::size_t bytes, IdlePinned idle) : idle_(std::move(idle)), bytes_(bytes) {
     if (*idle_ && (*idle_)->bytes() >= bytes) memory_ = std::move(*idle_);
-    if (!memory_) memory_ = std::make_unique<PinnedMemory>(bytes);
+    if (memory_) return;
+    idle_->reset();  // too small: not both at once
+    memory_ = std::make_unique<PinnedMemory>(bytes);
   }
   ~StagingBuffer() override { *idle_ = std::move(memory_); }
   StagingBuffer(const StagingBuffer&) = delete;
