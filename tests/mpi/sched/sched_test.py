@@ -171,10 +171,11 @@ class Sched(unittest.TestCase):
         self.configure(degrees=[NP])
         for _ in range(2):
             begin = time.monotonic()
-            code = self.run_probe("--hang-limit", "1", probe="32:hangs")
+            # Long enough that many ranks on few cores are not taken for hanging in another run.
+            code = self.run_probe("--hang-limit", "5", probe="32:hangs")
             self.assertEqual(code, 75, self.output)
             self.assertLess(time.monotonic() - begin, 60)
-            self.assertRegex(self.output, r"rank \d: run \w{8}: nothing has happened for 1(\.0)? s \(--hang-limit\) while measuring")
+            self.assertRegex(self.output, r"rank \d: run \w{8}: nothing has happened for 5(\.0)? s \(--hang-limit\) while measuring")
         self.assertEqual(self.run_probe(), 1, self.output)
         self.assertEqual([(r.prefix, r.status) for r in self.rows()], [(16, "ok"), (32, "crashed"), (48, "ok")])
 
