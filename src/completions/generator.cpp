@@ -46,13 +46,6 @@ class Reader {
   std::int64_t seen_ = 0;  // steps
 };
 
-std::int64_t prompt_tokens(const Batch& batch) {
-  std::int64_t n = 0;
-  for (const TreeNode& node : batch.nodes) n += static_cast<std::int64_t>(node.tokens.size());
-  for (const Sequence& sequence : batch.sequences) n += static_cast<std::int64_t>(sequence.prompt.size());
-  return n;
-}
-
 }  // namespace
 
 Generator::Generator(std::shared_ptr<const Model> model, const EngineContext& context, Source source,
@@ -67,7 +60,7 @@ WaveResult Generator::run(const Wave& wave, const GenerateOptions& options,
   prepare(wave, options);
   WaveResult result;
   result.tokens_kept = engine_->tokens_kept();
-  result.tokens_computed = prompt_tokens(wave.batch) - result.tokens_kept;
+  result.tokens_computed = tokens_of(wave.batch.nodes, wave.batch.sequences) - result.tokens_kept;
   std::vector<GrowingCompletion> growing = begin(wave);
   Reader reader(*engine_, growing);
   const auto n = static_cast<std::int64_t>(growing.size());

@@ -191,9 +191,12 @@ void check_requests(const std::vector<Request>& requests, const Architecture& ar
     check_request(request, architecture);
     completions += request.n;
   }
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  if (completions > most)
-    throw UsageError(fmt::format("{} completions: expected {} at most", completions, most));
+  constexpr std::int64_t most = std::int64_t{1} << 24;  // all are known at once, some 130 bytes each
+  if (completions <= most) return;
+  throw UsageError(
+      fmt::format("{} completions of {} prompts: expected {} at most in one job; give parts of the "
+                  "prompts, or of -n with other seeds, to several",
+                  completions, requests.size(), most));
 }
 
 }  // namespace hydrajob

@@ -13,9 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// All are known at once, some 130 bytes each.
-constexpr std::int64_t most_completions = std::int64_t{1} << 24;
-
 std::vector<Request> requests_of(const CompletionJob& job, const std::string& input, Tokenizer* tokenizer) {
   if (!job.defaults.stop.empty() && !tokenizer) {
     throw UsageError(
@@ -75,12 +72,6 @@ Task make_task(const CompletionJob& job, const std::string& input) {
     task.first_number.push_back(task.first_number.back() + request.n);
     const auto eos = job.ignore_eos ? std::vector<TokenId>() : text.generation.eos_ids;
     task.rules.push_back({eos, request.stop, request.max_new_tokens});
-  }
-  if (task.completions() > most_completions) {
-    throw UsageError(
-        fmt::format("{} completions of {} prompts: expected {} at most in one job; give parts of the "
-                    "prompts, or of -n with other seeds, to several",
-                    task.completions(), task.requests.size(), most_completions));
   }
   task.id = digest_of(job, task);
   return task;

@@ -9,12 +9,6 @@
 namespace hydrajob {
 namespace {
 
-std::int64_t tokens_of(const std::vector<TreeNode>& nodes) {
-  std::int64_t n = 0;
-  for (const TreeNode& node : nodes) n += static_cast<std::int64_t>(node.tokens.size());
-  return n;
-}
-
 // From the roots down.
 std::vector<std::int64_t> tokens_by_depth(const std::vector<TreeNode>& nodes) {
   std::vector<std::int64_t> tokens;
@@ -46,10 +40,8 @@ void for_each_wave(const WavePlan& plan, std::int64_t batch, const Visit& visit)
 }  // namespace
 
 std::int64_t Wave::cache_tokens() const {
-  std::int64_t n = tokens_of(batch.nodes);
-  for (const Sequence& sequence : batch.sequences)
-    n += static_cast<std::int64_t>(sequence.prompt.size()) + batch.new_tokens;
-  return n;
+  const auto rows = static_cast<std::int64_t>(batch.sequences.size());
+  return tokens_of(batch.nodes, batch.sequences) + rows * batch.new_tokens;
 }
 
 WavePlan::WavePlan(const std::vector<Request>& requests, const std::vector<std::int64_t>& numbers,

@@ -39,7 +39,9 @@ class WavePlan {
   Wave wave(std::int64_t first, std::int64_t most) const;
 
   std::int64_t prompt_tokens() const { return prompt_tokens_; }  // of all completions' prompts
-  std::int64_t tree_tokens() const { return tree_.tokens(); }    // what is different of them
+  std::int64_t tree_tokens() const {
+    return tokens_of(tree_.nodes, tree_.sequences);
+  }  // what is different of them
 
  private:
   const Request& request(std::size_t index) const { return requests_[request_[index]]; }

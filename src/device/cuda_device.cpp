@@ -223,7 +223,7 @@ class PinnedMemory {
   HostMemory memory_;
 };
 
-// The pinned memory of the last use, for the next: pinning 80 MiB takes 20 ms, a twelfth of loading 13.5 GB.
+// The pinned memory of the last use, for the next: pinning 80 MiB took 21 ms, where loading 13.5 GB took 280.
 using IdlePinned = std::shared_ptr<std::unique_ptr<PinnedMemory>>;
 
 class StagingBuffer final : public Buffer {

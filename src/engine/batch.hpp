@@ -24,4 +24,7 @@ struct Batch {
       1;  // tokens to generate per sequence, the first one from the prompt's last logits
 };
 
+// Tokens that are computed: of all nodes and prompts.
+std::int64_t tokens_of(const std::vector<TreeNode>& nodes, const std::vector<Sequence>& sequences);
+
 }  // namespace hydrajob

@@ -88,13 +88,6 @@ class Builder {
 
 }  // namespace
 
-std::int64_t PrefixTree::tokens() const {
-  std::int64_t n = 0;
-  for (const TreeNode& node : nodes) n += static_cast<std::int64_t>(node.tokens.size());
-  for (const Sequence& sequence : sequences) n += static_cast<std::int64_t>(sequence.prompt.size());
-  return n;
-}
-
 std::vector<std::size_t> order_by_prefix(const std::vector<Tokens>& sequences) {
   std::vector<std::size_t> order(sequences.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

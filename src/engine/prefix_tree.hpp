@@ -18,8 +18,6 @@ struct PrefixTree {
   // In depth-first order: a node stands before those below it, and these side by side.
   std::vector<TreeNode> nodes;
   std::vector<Sequence> sequences;  // as they were given; a node's tokens, root first, then the prompt
-
-  std::int64_t tokens() const;  // that are computed: of all nodes and prompts
 };
 
 // Indices of the sequences in lexicographic order of their tokens, equal ones as they were given: those that

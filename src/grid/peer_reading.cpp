@@ -4,7 +4,7 @@ namespace hydrajob {
 namespace {
 
 constexpr double most_read_bytes = 32 << 20;
-// On four H200s a second meeting took as long as reading so much.
+// On four H200s, of parts of 1 MiB, both ways took as long: there 1.5 MiB are saved, for a second meeting.
 constexpr double least_saved_bytes = 1 << 20;
 constexpr std::int64_t pack = 8;  // neighbouring elements that kernels move at once
 

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "comm/launcher.hpp"
 
 namespace hydrajob {
 
@@ -28,14 +29,18 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
   return values;
 }
 
-bool asks_for_help(const std::vector<std::string>& arguments) {
-  return std::any_of(arguments.begin(), arguments.end(),
-                     [](const std::string& word) { return word == "--help" || word == "-h"; });
-}
-
 bool printed_help(const po::variables_map& values, const po::options_description& visible) {
   if (values.count("help") == 0) return false;
   std::cout << visible;
+  flush_output();
+  return true;
+}
+
+bool printed_help_once(const std::vector<std::string>& arguments, const po::options_description& visible) {
+  const bool asked = std::any_of(arguments.begin(), arguments.end(),
+                                 [](const std::string& word) { return word == "--help" || word == "-h"; });
+  if (!asked) return false;
+  if (launcher_rank() == 0) std::cout << visible;
   flush_output();
   return true;
 }

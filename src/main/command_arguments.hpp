@@ -18,12 +18,14 @@ boost::program_options::variables_map parse_arguments(
     const std::string& command, const std::vector<std::string>& arguments,
     const boost::program_options::options_description& visible, const char* positional);
 
-// Before they are parsed: the options need not be right.
-bool asks_for_help(const std::vector<std::string>& arguments);
-
 // Prints the options where --help stands, and says so.
 bool printed_help(const boost::program_options::variables_map& values,
                   const boost::program_options::options_description& visible);
+
+// The same of a command for several ranks, by one of them, and before MPI is started: the other arguments
+// need not be right.
+bool printed_help_once(const std::vector<std::string>& arguments,
+                       const boost::program_options::options_description& visible);
 
 // -o MODEL.h5. Throws UsageError where it is missing or empty.
 std::filesystem::path output_of(const std::string& command,

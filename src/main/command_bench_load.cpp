@@ -12,13 +12,12 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "comm/launcher.hpp"
-#include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
 #include "engine/engine.hpp"
 #include "main/command_arguments.hpp"
 #include "main/command_run.hpp"
 #include "sched/agree.hpp"
+#include "sched/machine.hpp"
 #include "timing/statistics.hpp"
 #include "timing/transfer_rate.hpp"
 #include "weights/plain_read.hpp"
@@ -75,43 +74,6 @@ Request request_of(const po::variables_map& values) {
   return request;
 }
 
-// What a rank loads with.
-struct Rank {
-  int threads = 1;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Kernels> kernels;
-};
-
-// Two ranks on one GPU would share its bus.
-void expect_own_gpus(Communicator& node, const Device& device) {
-  if (device.kind() != DeviceKind::cuda) return;
-  std::vector<std::string> gpus = node.all_gather(device.describe().at("uuid"));
-  std::sort(gpus.begin(), gpus.end());
-  const auto shared = std::adjacent_find(gpus.begin(), gpus.end());
-  if (shared != gpus.end()) {
-    throw UsageError(fmt::format("bench-load: two ranks share the GPU {}: expected a GPU for each", *shared));
-  }
-}
-
-Rank make_rank(const Request& request, Communicator& world) {
-  const auto node = world.split_node();
-  const bool all_see = all_true(world, visible_gpus() > 0);
-  DeviceRequest device;
-  device.kind =
-      request.device == "cuda" || (request.device == "auto" && all_see) ? DeviceKind::cuda : DeviceKind::cpu;
-  device.local_rank = node->rank();
-  device.local_size = node->size();
-  agreed(world, [&] { place_near_device(device); });
-  Rank rank;
-  rank.threads = device.threads = threads_per_rank(*node, request.threads);
-  agreed(world, [&] {
-    rank.device = make_device(device);
-    rank.kernels = make_kernels(*rank.device, rank.threads);
-  });
-  agreed(world, [&] { expect_own_gpus(*node, *rank.device); });
-  return rank;
-}
-
 // Seconds of each repetition.
 struct Times {
   std::vector<double> load, read;
@@ -119,8 +81,12 @@ struct Times {
 
 class Bench {
  public:
-  Bench(const Request& request, Communicator& world, Rank& rank, ShardRanges shard)
-      : request_(request), world_(world), rank_(rank), shard_(std::move(shard)) {}
+  Bench(const Request& request, Communicator& world, const Machine& machine, ShardRanges shard)
+      : request_(request),
+        world_(world),
+        threads_(machine.threads()),
+        processor_(machine.processor(machine.device())),
+        shard_(std::move(shard)) {}
 
   Times run() {
     reserve();
@@ -137,7 +103,7 @@ class Bench {
   // As a sweep does before its first run: buffers are cut from it.
   void reserve() {
     constexpr std::size_t page = 4096;
-    Device& device = *rank_.device;
+    Device& device = *processor_.device;
     device.reserve(device.memory_held() + shard_.bytes + page * shard_.ranges.size());
   }
 
@@ -145,11 +111,11 @@ class Bench {
   double load() {
     forget();
     const auto source = agreed(
-        world_, [&] { return open_model_file(request_.model, rank_.threads, world_.rank(), world_.size()); });
+        world_, [&] { return open_model_file(request_.model, threads_, world_.rank(), world_.size()); });
     std::shared_ptr<const Model> model;
     return seconds_of([&] {
       model = load_model(*source, shard_.dtype, rows_to_pack_for,
-                         {rank_.device.get(), rank_.kernels.get(), &world_});
+                         {processor_.device.get(), processor_.kernels.get(), &world_});
     });
   }
 
@@ -159,7 +125,7 @@ class Bench {
     forget();
     return seconds_of([&] {
       if (request_.cold) return read_plainly(shard_, 1, dd_bytes);
-      read_plainly(shard_, rank_.threads, request_bytes);
+      read_plainly(shard_, threads_, request_bytes);
     });
   }
 
@@ -182,7 +148,8 @@ class Bench {
 
   const Request& request_;
   Communicator& world_;
-  Rank& rank_;
+  int threads_;
+  const Processor& processor_;
   ShardRanges shard_;
 };
 
@@ -215,8 +182,8 @@ std::string sum_row(Communicator& world, double bytes, const Times& times, std::
   return row("all", "", all_bytes, all, bus ? std::optional(all_bus) : std::nullopt);
 }
 
-void print(const Request& request, const Rank& rank, DType dtype, const std::string& rows, int ranks) {
-  const std::string threads = rank.threads == 1 ? "1 thread" : fmt::format("{} threads", rank.threads);
+void print(const Request& request, int n_threads, DType dtype, const std::string& rows, int ranks) {
+  const std::string threads = n_threads == 1 ? "1 thread" : fmt::format("{} threads", n_threads);
   std::cout << fmt::format("{}: {}, {} rank{} of {}, median of {}, from {}\n", request.model, name_of(dtype),
                            ranks, ranks == 1 ? "" : "s", threads, request.repeat,
                            request.cold ? "the storage" : "the page cache")
@@ -231,17 +198,20 @@ void print(const Request& request, const Rank& rank, DType dtype, const std::str
 ExitCode bench_load(const Request& request, Communicator& world) {
   const ShardRanges shard =
       agreed(world, [&] { return shard_ranges(request.model, world.rank(), world.size()); });
-  Rank rank = make_rank(request, world);
+  const Machine machine(world, request.device, {request.threads, 0, false});
+  if (machine.device().empty())
+    throw AgreedError(ExitCode::usage, "bench-load: --device " + request.device + ": there is none");
+  Device& device = *machine.processor(machine.device()).device;
   const auto bytes = static_cast<double>(shard.bytes);
-  const auto bus = agreed(world, [&] { return host_to_device_bytes_per_s(*rank.device, world); });
-  const Times times = Bench(request, world, rank, shard).run();
+  const auto bus = agreed(world, [&] { return host_to_device_bytes_per_s(device, world); });
+  const Times times = Bench(request, world, machine, shard).run();
   std::string rows;
   for (const std::string& own :
-       world.all_gather(row(std::to_string(world.rank()), rank.device->name(), bytes, times, bus)))
+       world.all_gather(row(std::to_string(world.rank()), device.name(), bytes, times, bus)))
     rows += own;
   if (world.size() > 1) rows += sum_row(world, bytes, times, bus);
   agreed(world, [&] {
-    if (world.rank() == 0) print(request, rank, shard.dtype, rows, world.size());
+    if (world.rank() == 0) print(request, machine.threads(), shard.dtype, rows, world.size());
   });
   return ExitCode::ok;
 }
@@ -250,21 +220,12 @@ ExitCode bench_load(const Request& request, Communicator& world) {
 
 ExitCode run_bench_load(const Strings& arguments) {
   const po::options_description visible = described();
-  if (asks_for_help(arguments)) {
-    if (launcher_rank() == 0) std::cout << visible;
-    flush_output();
-    return ExitCode::ok;
-  }
-  const auto run_on = [&](Communicator& world) {
-    return run_or_explain(world, [&] {
-      const Request request = agreed(
-          world, [&] { return request_of(parse_arguments("bench-load", arguments, visible, "model")); });
-      return bench_load(request, world);
-    });
-  };
-  if (!launched_by_mpi()) return run_on(*make_self_communicator());
-  MpiSession session;
-  return run_on(session.world());
+  if (printed_help_once(arguments, visible)) return ExitCode::ok;
+  return run_on_ranks([&](Communicator& world) {
+    const Request request =
+        agreed(world, [&] { return request_of(parse_arguments("bench-load", arguments, visible, "model")); });
+    return bench_load(request, world);
+  });
 }
 
 }  // namespace hydrajob

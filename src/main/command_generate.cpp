@@ -1,18 +1,14 @@
 #include "main/command_generate.hpp"
 
-#include <iostream>
 #include <limits>
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/printable.hpp"
 #include "base/utf8.hpp"
-#include "comm/launcher.hpp"
-#include "comm/mpi_session.hpp"
 #include "comm/threads.hpp"
 #include "completions/job.hpp"
 #include "main/command_arguments.hpp"
@@ -160,17 +156,8 @@ ExitCode generate_on(Communicator& world, const Strings& arguments, const po::op
 
 ExitCode run_generate(const Strings& arguments) {
   const po::options_description visible = described();
-  if (asks_for_help(arguments)) {
-    if (launcher_rank() == 0) std::cout << visible;
-    flush_output();
-    return ExitCode::ok;
-  }
-  const auto run_on = [&](Communicator& world) {
-    return run_or_explain(world, [&] { return generate_on(world, arguments, visible); });
-  };
-  if (!launched_by_mpi()) return run_on(*make_self_communicator());
-  MpiSession session;
-  return run_on(session.world());
+  if (printed_help_once(arguments, visible)) return ExitCode::ok;
+  return run_on_ranks([&](Communicator& world) { return generate_on(world, arguments, visible); });
 }
 
 }  // namespace hydrajob

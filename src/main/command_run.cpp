@@ -37,9 +37,9 @@ int largest_degree(const Plan& plan) {
 
 // As the option says, else as there are, else as the widest run needs.
 int ranks_to_plan_for(const Experiment& experiment, const RunOptions& options, const Communicator& world) {
-  const Plan shape = make_plan(experiment, plan_request(options.sweep, options.ranks));
   if (options.ranks > 0) return options.ranks;
-  return launched_by_mpi() ? world.size() : largest_degree(shape);
+  if (launched_by_mpi()) return world.size();
+  return largest_degree(make_plan(experiment, plan_request(options.sweep, options.ranks)));
 }
 
 MachineDescription described_machine(const Experiment& experiment, const RunOptions& options) {
@@ -97,13 +97,15 @@ ExitCode run_or_explain(Communicator& world, const std::function<ExitCode()>& jo
   }
 }
 
-ExitCode run_experiment(const std::vector<std::string>& arguments, const WorkloadFactory& factory) {
-  const auto run_on = [&](Communicator& world) {
-    return run_or_explain(world, [&] { return run_job(arguments, factory, world); });
-  };
+ExitCode run_on_ranks(const std::function<ExitCode(Communicator& world)>& job) {
+  const auto run_on = [&](Communicator& world) { return run_or_explain(world, [&] { return job(world); }); };
   if (!launched_by_mpi()) return run_on(*make_self_communicator());
   MpiSession session;
   return run_on(session.world());
+}
+
+ExitCode run_experiment(const std::vector<std::string>& arguments, const WorkloadFactory& factory) {
+  return run_on_ranks([&](Communicator& world) { return run_job(arguments, factory, world); });
 }
 
 }  // namespace hydrajob

@@ -17,6 +17,10 @@ namespace hydrajob {
 // with its code, 1 for what is no Error.
 ExitCode run_or_explain(Communicator& world, const std::function<ExitCode()>& job);
 
+// The job on all ranks that mpirun or srun started, else on this process alone, as run_or_explain() does it.
+// Throws UsageError when MPI cannot be started.
+ExitCode run_on_ranks(const std::function<ExitCode(Communicator& world)>& job);
+
 // Prints its own errors, once; every rank returns the same code. Throws UsageError when MPI cannot be
 // started.
 // `factory`: what makes the workloads; tests of the scheduler have their own.

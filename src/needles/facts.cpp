@@ -14,7 +14,6 @@
 namespace hydrajob {
 namespace {
 
-constexpr std::uint64_t reference_seed = 9;
 // In the reference's order: a colour is drawn by its index.
 constexpr std::array<const char*, 8> colors{"black",  "white", "brown", "yellow",
                                             "orange", "red",   "green", "blue"};

@@ -14,8 +14,6 @@
 namespace hydrajob {
 namespace {
 
-constexpr std::uint64_t reference_seed = 9;
-
 // As Python reads a text file: every end of a line is \n.
 std::string with_plain_lines(std::string_view text) {
   std::string plain;

@@ -10,6 +10,8 @@
 
 namespace hydrajob {
 
+constexpr std::uint64_t reference_seed = 9;  // of all that the reference draws
+
 // MT19937 (Matsumoto and Nishimura 1998), seeded and read as CPython does.
 class PythonRandom {
  public:

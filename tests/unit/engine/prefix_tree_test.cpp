@@ -87,8 +87,9 @@ TEST(PrefixTree, PathsAreTheSequences) {
       ASSERT_GE(static_cast<std::int64_t>(tree.nodes[node].tokens.size()), least);
       ASSERT_GE(below(tree, node), 2);
     }
-    ASSERT_LE(tree.tokens(), naive);
-    ASSERT_EQ(prefix_tree(spans_of(sequences), at_least(1)).tokens(), fewest_tokens(sequences));
+    ASSERT_LE(tokens_of(tree.nodes, tree.sequences), naive);
+    const PrefixTree whole = prefix_tree(spans_of(sequences), at_least(1));
+    ASSERT_EQ(tokens_of(whole.nodes, whole.sequences), fewest_tokens(sequences));
   }
 }
 
@@ -132,7 +133,7 @@ TEST(PrefixTree, TheSamePromptIsOneNode) {
     EXPECT_EQ(sequence.node, 0);
     EXPECT_TRUE(sequence.prompt.empty());
   }
-  EXPECT_EQ(tree.tokens(), 3);
+  EXPECT_EQ(tokens_of(tree.nodes, tree.sequences), 3);
 }
 
 // What is too short for a node of its own goes down to the nodes below.
@@ -154,5 +155,5 @@ TEST(PrefixTree, AChainOfPromptsMayBeDeep) {
   }
   const PrefixTree tree = prefix_tree(spans_of(sequences), at_least(1));
   EXPECT_EQ(tree.nodes.size(), 2999u);
-  EXPECT_EQ(tree.tokens(), 3000);
+  EXPECT_EQ(tokens_of(tree.nodes, tree.sequences), 3000);
 }
