@@ -3,9 +3,10 @@
 
     bench/fit_machine.py STORE [STORE…]
 
-Takes every decode step and prefill of tensor_parallel 1 that the stores have, counts its parts' FLOPs and bytes from the
-model's shape on its own (and checks that their roofline is the one that the store holds), and finds the five figures with
-the least sum of squared log(predicted / measured). Prints them, and each cell's error."""
+Takes every decode step and prefill of tensor_parallel 1 that the stores have, and every operation of attention alone, counts
+its parts' FLOPs and bytes from the shapes on its own (and checks that their roofline is the one that the store holds), and
+finds the five figures of a model's runs, and the two of attention alone, with the least sum of squared
+log(predicted / measured). Prints them, and each cell's error."""
 import math
 import pathlib
 import re
@@ -15,9 +16,10 @@ import h5py
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Name, and the range it is looked for in.
-PARAMETERS = [("products", 0.2, 1), ("attention", 0.1, 1), ("memory", 0.5, 1), ("layer_s", 0, 1e-3), ("attention_s", 0, 1e-3)]
-SCALE = np.array([1, 1, 1, 1e-5, 1e-5])  # so that steps of all are alike
+# Name, the range it is looked for in, where the search begins, and the unit of that: steps of all are alike then.
+PARAMETERS = [("products", 0.2, 1, 0.8, 1), ("attention", 0.1, 1, 0.6, 1), ("memory", 0.5, 1, 0.9, 1),
+              ("layer_s", 0, 1e-3, 2, 1e-5), ("attention_s", 0, 1e-3, 2, 1e-5)]
+OPERATION = [("operation", 0.1, 1, 0.6, 1), ("operation_s", 0, 1e-3, 2, 1e-5)]
 
 
 class Model:
@@ -74,13 +76,56 @@ class Cell:
         return parts + self.passes * self.layers * (layer_s + attention_s * self.attends)
 
     def check(self):
-        ours = self.predict((1, 1, 1, 0, 0))
-        if abs(ours / self.roofline_s - 1) > 1e-6:
-            sys.exit(f"{self}: the roofline is {ours:.6g} s here and {self.roofline_s:.6g} s in the store")
+        _check(self, self.predict((1, 1, 1, 0, 0)))
 
     def __str__(self):
         r = self.run
         return f"{r['model']:24} {self.phase:11} {r['mode']:11} {r['batch']:5} {r['prefix']:6}"
+
+
+class Operation:
+    """Attention alone, and its measured seconds."""
+
+    def __init__(self, run, seconds, roofline_s):
+        self.run, self.seconds, self.roofline_s = run, seconds, roofline_s
+        batch, prefix, suffix, dim = (run[name] for name in ("batch", "prefix", "suffix", "head_dim"))
+        read = (prefix if run["mode"] == "hydragen" else batch * prefix) + batch * suffix
+        self.flops = 4 * batch * (prefix + suffix) * run["n_heads"] * dim
+        self.moved = read * 2 * run["n_kv_heads"] * dim * 2 + 2 * batch * run["n_heads"] * dim * 2
+
+    def predict(self, parameters):
+        reached, added_s = parameters
+        return max(self.flops / self.run["flops_per_s"] / reached, self.moved / self.run["bytes_per_s"]) + added_s
+
+    def check(self):
+        _check(self, self.predict((1, 0)))
+
+    def __str__(self):
+        r = self.run
+        heads = f"{r['n_heads']} / {r['n_kv_heads']} heads, {r['suffix']} own"
+        return f"{heads:24} {'attention':11} {r['mode']:11} {r['batch']:5} {r['prefix']:6}"
+
+
+def _check(cell, ours):
+    if abs(ours / cell.roofline_s - 1) > 1e-6:
+        sys.exit(f"{cell}: the roofline is {ours:.6g} s here and {cell.roofline_s:.6g} s in the store")
+
+
+def operations_of(path):
+    """In bf16, of the modes that tell on their own what they read."""
+    with h5py.File(path) as file:
+        runs = file["runs"]
+        text = lambda name, i: runs[name][i].decode()
+        for i in range(len(runs["run_id"])):
+            if text("status", i) != "ok" or text("param.workload", i) != "attention" or text("param.dtype", i) != "bf16":
+                continue
+            if text("param.mode", i) not in ("hydragen", "noshared"):
+                continue
+            run = {key: int(runs[f"param.{key}"][i])
+                   for key in ("batch", "prefix", "suffix", "n_heads", "n_kv_heads", "head_dim")}
+            run.update(mode=text("param.mode", i), flops_per_s=runs["ceiling.matmul_flops_per_s"][i],
+                       bytes_per_s=runs["ceiling.memory_bytes_per_s"][i])
+            yield Operation(run, runs["attention.median"][i], runs["roofline.attention_s"][i])
 
 
 def cells_of(path):
@@ -90,6 +135,8 @@ def cells_of(path):
         text = lambda name, i: runs[name][i].decode()
         for i in range(len(runs["run_id"])):
             if text("status", i) != "ok" or runs["param.tensor_parallel"][i] != 1:
+                continue
+            if text("param.workload", i) != "generate":
                 continue
             run = {key: int(runs[f"param.{key}"][i]) for key in ("batch", "prefix", "new_tokens", "prefill_chunk")}
             run.update(model=text("param.model", i), mode=text("param.mode", i), temperature=runs["param.temperature"][i],
@@ -101,11 +148,12 @@ def cells_of(path):
                 yield Cell(run, "prefill", runs["prefill.median"][i], runs["roofline.prefill_s"][i])
 
 
-def fit(cells):
+def fit(cells, parameters=PARAMETERS):
     """Gauss-Newton with halved steps, inside the ranges."""
-    low, high = (np.array([p[k] for p in PARAMETERS]) / SCALE for k in (1, 2))
-    errors = lambda x: np.array([math.log(cell.predict(x * SCALE) / cell.seconds) for cell in cells])
-    x = np.array([0.8, 0.6, 0.9, 2, 2])
+    scale = np.array([p[4] for p in parameters])
+    low, high = (np.array([p[k] for p in parameters]) / scale for k in (1, 2))
+    errors = lambda x: np.array([math.log(cell.predict(x * scale) / cell.seconds) for cell in cells])
+    x = np.array([p[3] for p in parameters])
     for _ in range(100):
         now = errors(x)
         slopes = np.array([(errors(x + 1e-4 * e) - now) / 1e-4 for e in np.eye(len(x))]).T
@@ -116,24 +164,29 @@ def fit(cells):
                 break
             step = step / 2
         else:
-            return x * SCALE
+            return x * scale
         x = there
-    return x * SCALE
+    return x * scale
 
 
 def main():
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
-    cells = [cell for path in sys.argv[1:] for cell in cells_of(path)]
-    for cell in cells:
-        cell.check()
-    found = fit(cells)
-    print("efficiency: {" + ", ".join(f"{name}: {value:.3g}" for (name, _, _), value in zip(PARAMETERS, found)) + "}\n")
-    print(f"{'model':24} {'phase':11} {'mode':11} batch prefix    measured   roofline  predicted   error")
-    for cell in cells:
-        predicted = cell.predict(found)
-        print(f"{cell}  {1e3 * cell.seconds:7.3f} ms {1e3 * cell.roofline_s:7.3f} ms {1e3 * predicted:7.3f} ms"
-              f"  {100 * (predicted / cell.seconds - 1):+5.1f} %")
+    kinds = [(PARAMETERS, [cell for path in sys.argv[1:] for cell in cells_of(path)]),
+             (OPERATION, [cell for path in sys.argv[1:] for cell in operations_of(path)])]
+    found = []
+    for parameters, cells in kinds:
+        for cell in cells:
+            cell.check()
+        found.append(fit(cells, parameters) if cells else [])
+    named = [f"{p[0]}: {value:.3g}" for (parameters, _), values in zip(kinds, found) for p, value in zip(parameters, values)]
+    print("efficiency: {" + ", ".join(named) + "}\n")
+    print(f"{'of':24} {'phase':11} {'mode':11} batch prefix    measured   roofline  predicted   error")
+    for (_, cells), values in zip(kinds, found):
+        for cell in cells:
+            predicted = cell.predict(values)
+            print(f"{cell}  {1e3 * cell.seconds:7.3f} ms {1e3 * cell.roofline_s:7.3f} ms {1e3 * predicted:7.3f} ms"
+                  f"  {100 * (predicted / cell.seconds - 1):+5.1f} %")
 
 
 if __name__ == "__main__":

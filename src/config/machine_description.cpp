@@ -52,6 +52,8 @@ Efficiency read_efficiency(Fields& fields) {
   e.memory = of_runs.fraction("memory", e.memory);
   e.layer_s = of_runs.not_negative("layer_s", e.layer_s);
   e.attention_s = of_runs.not_negative("attention_s", e.attention_s);
+  e.operation = of_runs.fraction("operation", e.attention);
+  e.operation_s = of_runs.not_negative("operation_s", e.attention_s);
   of_runs.finish();
   return e;
 }

@@ -31,6 +31,8 @@ struct Efficiency {
   double memory = 1;       // of the bandwidth of a copy
   double layer_s = 0;      // of a layer in a pass, whatever its rows: launches, and what is between products
   double attention_s = 0;  // and with attention
+  double operation = 1;    // attention alone, without a model: in place of `attention`
+  double operation_s = 0;  // likewise; where a file does not say, as in a model
 };
 
 struct MachineDescription {

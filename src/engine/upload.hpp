@@ -25,10 +25,10 @@ constexpr std::size_t upload_slot_bytes = std::size_t{4} << 20;
 std::unique_ptr<Buffer> allocate_upload_staging(WeightSource& source, Device& device,
                                                 std::size_t slot_bytes = upload_slot_bytes);
 
-// Reads the parts, converted to `dtype`, with about as many threads as the source has readers, through `staging` to
-// their targets, in the device's stream: whoever launches into it finds them. It returns when all is read and
-// nothing uses `staging` any more. Throws as WeightSource::read() does, and what the device throws; then the
-// targets' values are undefined.
+// Reads the parts, converted to `dtype`, with about as many threads as the source has readers, through
+// `staging` to their targets, in the device's stream: whoever launches into it finds them. It returns when
+// all is read and nothing uses `staging` any more. Throws as WeightSource::read() does, and what the device
+// throws; then the targets' values are undefined.
 void upload(WeightSource& source, const std::vector<UploadPart>& parts, DType dtype, Device& device,
             Buffer& staging, std::size_t slot_bytes = upload_slot_bytes);
 

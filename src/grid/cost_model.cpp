@@ -216,11 +216,11 @@ class CostModel {
     const Efficiency& e = ceilings_.efficiency;
     const double query_bytes =
         static_cast<double>(spec_.batch) * shape_.n_heads * shape_.head_dim * shape_.element;
-    if (spec_.mode == Mode::noattention) return part(0, 2 * query_bytes, e.attention, ceilings_);
+    if (spec_.mode == Mode::noattention) return part(0, 2 * query_bytes, e.operation, ceilings_);
     const TokenCounts counts = count_step(spec_, reads(), static_cast<double>(spec_.suffix));
     const double flops = 4 * counts.seen * shape_.n_heads * shape_.head_dim;
-    return part(flops, counts.read * shape_.kv_bytes() + 2 * query_bytes, e.attention, ceilings_) +
-           added_time(e.attention_s);
+    return part(flops, counts.read * shape_.kv_bytes() + 2 * query_bytes, e.operation, ceilings_) +
+           added_time(e.operation_s);
   }
 
   // --- memory ---

@@ -55,6 +55,8 @@ TEST(MachineDescription, ReadsEveryKey) {
   EXPECT_EQ(m.efficiency.memory, 0.9);
   EXPECT_EQ(m.efficiency.layer_s, 1e-5);
   EXPECT_EQ(m.efficiency.attention_s, 2e-5);
+  EXPECT_EQ(m.efficiency.operation, 0.5) << "as in a model";
+  EXPECT_EQ(m.efficiency.operation_s, 2e-5);
   EXPECT_EQ(m.links.node.latency_s, 1e-6);
   EXPECT_EQ(m.links.node.bytes_per_s, 2e11);
   EXPECT_EQ(m.links.peer.latency_s, 0);

@@ -21,15 +21,16 @@ import fit_machine  # noqa: E402
 
 
 def efficiency_of(text):
-    """The five figures of the line that both have."""
+    """The figures of the line that both have."""
     line = re.search(r"^efficiency: \{(.*)\}$", text, re.MULTILINE)[1]
     return {name: float(value) for name, value in (entry.split(": ") for entry in line.split(", "))}
 
 
 class FitMachine(unittest.TestCase):
     def test_the_machine_has_what_is_found(self):
-        store = SOURCE / "bench" / "results" / "e2e-h200.h5"
-        found = subprocess.run([sys.executable, SCRIPT, store], capture_output=True, text=True, check=True).stdout
+        stores = [SOURCE / "bench" / "results" / f"{name}-h200.h5" for name in ("e2e", "attention")]
+        found = subprocess.run([sys.executable, SCRIPT, *stores], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(list(efficiency_of(found)), [p[0] for p in fit_machine.PARAMETERS + fit_machine.OPERATION])
         of_machine = efficiency_of((SOURCE / "configs" / "machines" / "h200.yaml").read_text())
         for name, value in efficiency_of(found).items():
             self.assertAlmostEqual(of_machine[name], value, delta=0.005 * value, msg=name)
@@ -42,8 +43,18 @@ class FitMachine(unittest.TestCase):
                   chance.uniform(1e-5, 5e-5), chance.uniform(1e-5, 5e-5))
         for cell in cells:
             cell.seconds = cell.predict(put_in)
-        for (name, _, _), expected, found in zip(fit_machine.PARAMETERS, put_in, fit_machine.fit(cells)):
-            self.assertAlmostEqual(found, expected, delta=1e-3 * expected, msg=f"{name}, seed {seed}")
+        for parameter, expected, found in zip(fit_machine.PARAMETERS, put_in, fit_machine.fit(cells)):
+            self.assertAlmostEqual(found, expected, delta=1e-3 * expected, msg=f"{parameter[0]}, seed {seed}")
+
+    def test_what_was_put_into_operations_is_found(self):
+        cells = list(fit_machine.operations_of(SOURCE / "bench" / "results" / "attention-h200.h5"))
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        put_in = (chance.uniform(0.3, 0.9), chance.uniform(5e-6, 3e-5))
+        for cell in cells:
+            cell.seconds = cell.predict(put_in)
+        for parameter, expected, found in zip(fit_machine.OPERATION, put_in, fit_machine.fit(cells, fit_machine.OPERATION)):
+            self.assertAlmostEqual(found, expected, delta=1e-3 * expected, msg=f"{parameter[0]}, seed {seed}")
 
     def test_a_store_of_another_roofline_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -116,8 +116,6 @@ TEST(Prediction, OfASweepOnOneGpuIsAsMeasured) {
   expect_within({compare_sweep("configs/e2e-one-gpu.yaml", "bench/results/e2e-h200.h5", 1)}, 0.1);
 }
 
-// No run of it was looked at for the fit, and the attention in what was fitted is an older, slower one than
-// what was measured here: errors are of one side.
 TEST(Prediction, OfAttentionAloneIsAsMeasured) {
   const auto records = records_of("bench/results/attention-h200.h5");
   const Plan plan = plan_on("h200", load_experiment(source_path("configs/attention-one-gpu.yaml"), {}), 1);
@@ -129,10 +127,10 @@ TEST(Prediction, OfAttentionAloneIsAsMeasured) {
     found.push_back({point, metric(record->second, "attention.median"), run.cost.decode_step.predicted_s});
   }
   ASSERT_GE(found.size(), 58u);
-  expect_within(found, 0.65);
+  expect_within(found, 0.4);
   const auto close =
       std::count_if(found.begin(), found.end(), [](const auto& c) { return std::abs(c.error()) < 0.25; });
-  EXPECT_GT(close, static_cast<std::ptrdiff_t>(found.size() * 3 / 4));
+  EXPECT_GT(close, static_cast<std::ptrdiff_t>(found.size() * 9 / 10));
 }
 
 constexpr const char* two_gpus = "bench/results/e2e-two-h200.h5";
