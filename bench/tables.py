@@ -21,22 +21,20 @@ import difflib
 import pathlib
 import re
 import sys
-import textwrap
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "analysis"))
+sys.path[:0] = [str(ROOT / "analysis"), str(ROOT / "bench")]
 
 from hydrajob_analysis import StoreError, load, numbers  # noqa: E402
 from hydrajob_analysis.cells import make_sections  # noqa: E402
 from hydrajob_analysis.schema import mode_rank  # noqa: E402
-from hydrajob_analysis.summaries import condition_line  # noqa: E402
 from hydrajob_analysis.tables import Table  # noqa: E402
+from table_provenance import gpu_of, provenance, wrapped  # noqa: E402
 
 EXIT_OK, EXIT_DIFFERS, EXIT_USAGE, EXIT_STORE = 0, 1, 2, 3  # argparse exits 2 for a wrong command line
-WIDTH = 120  # of the page's lines
 BLOCK = re.compile(r"(?m)^<!-- table: (?P<words>.*?) -->\n(?P<body>(?:(?!<!-- ).*\n)*?)<!-- end -->$")
 MARKER = re.compile(r"(?m)^<!-- table:.*")
 ELEMENT_BYTES = {"f32": 4, "bf16": 2}
@@ -376,72 +374,17 @@ def _why_missing(source, run):
     return status
 
 
-# --- where the numbers come from ---
-
-
-def gpu_of(store, run):
-    return _of_first_rank(store.environments.loc[run["environment"]], "env.ranks.device.gpu")
-
-
-def _of_first_rank(environment, key):
-    """Ranks are alike in what is asked here; None where the environment does not say."""
-    values = environment.get(key)
-    return values[0] if isinstance(values, list) else None
-
-
-def provenance(source, runs):
-    """A paragraph for each environment of the table's runs, and the command of each in lines of their own."""
-    lines = []
-    for index in dict.fromkeys(run["environment"] for run in runs):
-        own = [run for run in runs if run["environment"] == index]
-        environment = source.store.environments.loc[index]
-        told = [*_machine(environment), *_ceilings(own), *_code(environment)]
-        lines += [_wrapped(f"{'; '.join(told)}."), "", f"    {_command(environment)}", ""]
-    condition = condition_line(source.store)
-    return [*lines, *([_wrapped(f"All of the store: {condition}."), ""] if condition else [])]
-
-
-def _machine(environment):
-    """Device, driver and libraries, as far as the environment names them."""
-    device = "env.ranks.device."
-    ranks = environment.get("env.ranks.host")
-    count = numbers.count(len(ranks), "rank") if isinstance(ranks, list) else ""
-    processor = _of_first_rank(environment, device + "gpu")
-    if processor is None:
-        threads = _of_first_rank(environment, "env.ranks.threads")
-        return [f"{_of_first_rank(environment, device + 'cpu_model')}, {count} of {threads} threads"]
-    facts = [("driver", "driver"), ("power limit", "power_limit"), ("CUDA", "cuda"), ("cuBLAS", "cublas")]
-    values = [(name, _of_first_rank(environment, device + key)) for name, key in facts]
-    return [", ".join([processor, *(f"{name} {value}" for name, value in values if value), count])]
-
-
-def _ceilings(runs):
-    """What this machine was measured to reach when these runs were; a store that was continued may have several."""
-    pairs = dict.fromkeys((run["param.dtype"], run["ceiling.matmul_flops_per_s"], run["ceiling.memory_bytes_per_s"])
-                          for run in runs if pd.notna(run.get("ceiling.matmul_flops_per_s")))
-    return [f"ceilings measured in the same job: {dtype} products {numbers.significant(flops / 1e12, digits=3)} TFLOP/s, copies "
-            f"{numbers.significant(rate / 1e9, digits=3)} GB/s read and written" for dtype, flops, rate in pairs]
-
-
-def _command(environment):
-    """Absolute paths by their last part: the folders of the machine that ran it say nothing to a reader."""
-    return re.sub(r"(?<![^\s=])/(?:\S*/)?(?=\S)", "", environment["env.command"])
-
-
-def _code(environment):
-    # Where environments of one store differ in what they tell, pandas has NaN.
-    told = environment.get("env.hydrajob.commit")
-    commit = told[:12] if isinstance(told, str) and told else "unknown"
-    differs = environment.get("env.hydrajob.changed")
-    changed = " with changes" if pd.notna(differs) and differs else ""
-    return [f"hydrajob {environment['env.hydrajob.version']}, commit {commit}{changed}"]
-
-
-def _wrapped(text):
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
 # --- what a program printed ---
+
+
+def _printed_lines(path):
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PageError(f"{path}: {getattr(error, 'strerror', None) or 'is no text'}") from error
+    if not lines:
+        raise PageError(f"{path}: is empty")
+    return lines
 
 
 def printed_text(words):
@@ -457,16 +400,6 @@ def printed_text(words):
     return "\n".join(["", f"    {' '.join(command)}", "", *lines, "", ""])
 
 
-def _printed_lines(path):
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PageError(f"{path}: {getattr(error, 'strerror', None) or 'is no text'}") from error
-    if not lines:
-        raise PageError(f"{path}: is empty")
-    return lines
-
-
 # --- the page ---
 
 
@@ -480,7 +413,7 @@ def block_text(words):
     table, runs = TABLES[kind](source)
     if not runs:
         raise PageError(f"{' '.join(words)}: no such runs in the store")
-    notes = [line for note in source.notes for line in ("", _wrapped(note))]
+    notes = [line for note in source.notes for line in ("", wrapped(note))]
     return "\n".join(["", *provenance(source, runs), *table.markdown_lines(), *notes, "", ""])
 
 

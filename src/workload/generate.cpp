@@ -1,15 +1,13 @@
 #include "workload/generate.hpp"
 
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/philox.hpp"
-#include "timing/recorder.hpp"
 #include "timing/statistics.hpp"
 #include "workload/iterations.hpp"
 #include "workload/metrics.hpp"
-#include "workload/model_cache.hpp"
+#include "workload/model_run.hpp"
 
 namespace hydrajob {
 namespace {
@@ -28,29 +26,19 @@ std::vector<std::int32_t> random_tokens(const RunSpec& spec, std::uint32_t strea
 class Generate final : public Workload {
  public:
   Generate(const PlannedRun& run, const WorkloadContext& context)
-      : run_(run), context_(context), recorder_(*context.engine.device, *context.engine.group) {}
+      : run_(run), context_(context), model_run_(run_, context_) {}
 
   void prepare() override {
-    const auto model = context_.models->load(run_.spec, context_.engine, context_.threads, recorder_);
-    engine_.emplace(model, context_.engine);
-    GenerateOptions options;
-    options.mode = run_.spec.mode;
-    options.prefill_chunk = run_.spec.prefill_chunk;
-    options.sampling = {static_cast<float>(run_.spec.temperature), static_cast<float>(run_.spec.top_p),
-                        run_.spec.seed};
-    engine_->prepare(make_batch(run_.spec), options);
-    weights_bytes_ = bytes_of(*model);
+    const RunSpec& spec = run_.spec;
+    model_run_.prepare(make_batch(spec),
+                       {static_cast<float>(spec.temperature), static_cast<float>(spec.top_p), spec.seed});
   }
 
-  void connect() override {
-    engine_->connect();
-    memory_used_ =
-        context_.ceilings.kernels_bytes + static_cast<double>(weights_bytes_ + engine_->bytes_prepared());
-  }
+  void connect() override { model_run_.connect(); }
 
   RunRecord measure() override {
     auto samples = repeat(
-        run_.spec, recorder_, [&](std::int32_t i, bool warmup) { iterate(i, warmup); },
+        run_.spec, model_run_.recorder(), [&](std::int32_t i, bool warmup) { iterate(i, warmup); },
         [&](const std::vector<PhaseSample>& s) { return judged(s); });
     add_totals(samples);
     RunRecord record;
@@ -59,22 +47,8 @@ class Generate final : public Workload {
   }
 
  private:
-  // The time check stands between the steps, outside of every phase; all ranks leave it together.
   void iterate(std::int32_t iteration, bool warmup) {
-    engine_->reset();
-    context_.check_time();
-    context_.engine.group->barrier();
-    const std::size_t prefill = recorder_.begin("prefill", iteration, 0, warmup);
-    engine_->prefill();
-    recorder_.end(prefill);
-    for (std::int64_t step = 1; step < run_.spec.new_tokens; ++step) {
-      context_.check_time();
-      const std::size_t decode =
-          recorder_.begin("decode_step", iteration, static_cast<std::int32_t>(step), warmup);
-      engine_->decode();
-      recorder_.end(decode);
-    }
-    recorder_.observe(prefill);
+    model_run_.time_iteration("prefill", iteration, warmup, [&] { model_run_.engine().prefill(); });
   }
 
   std::vector<double> judged(const std::vector<PhaseSample>& samples) const {
@@ -101,7 +75,7 @@ class Generate final : public Workload {
     }
     record.metrics["roofline.prefill_s"] = {run_.cost.prefill.roofline_s, "s",
                                             "prefill at the machine's ceilings"};
-    add_memory_used(record, memory_used_);
+    add_memory_used(record, model_run_.memory_used());
     add_load(record, samples);
   }
 
@@ -116,10 +90,7 @@ class Generate final : public Workload {
 
   PlannedRun run_;
   WorkloadContext context_;
-  Recorder recorder_;
-  std::optional<Engine> engine_;
-  std::size_t weights_bytes_ = 0;
-  double memory_used_ = 0;
+  ModelRun model_run_;
 };
 
 }  // namespace

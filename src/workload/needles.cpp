@@ -1,18 +1,16 @@
 #include "workload/needles.hpp"
 
 #include <cstddef>
-#include <optional>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "needles/accuracy.hpp"
 #include "needles/token_needles.hpp"
-#include "timing/recorder.hpp"
 #include "timing/statistics.hpp"
 #include "workload/iterations.hpp"
 #include "workload/metrics.hpp"
-#include "workload/model_cache.hpp"
+#include "workload/model_run.hpp"
 
 namespace hydrajob {
 namespace {
@@ -25,29 +23,19 @@ constexpr const char* unique_phase = "unique_prefill";
 class Needles final : public Workload {
  public:
   Needles(const PlannedRun& run, const WorkloadContext& context)
-      : run_(run), context_(context), recorder_(*context.engine.device, *context.engine.group) {}
+      : run_(run), context_(context), model_run_(run_, context_) {}
 
   void prepare() override {
-    const auto model = context_.models->load(run_.spec, context_.engine, context_.threads, recorder_);
     task_ = needle_task(run_.spec);
-    engine_.emplace(model, context_.engine);
-    GenerateOptions options;
-    options.mode = run_.spec.mode;
-    options.prefill_chunk = run_.spec.prefill_chunk;
-    engine_->prepare(make_needle_batch(*task_, run_.spec), options);
-    weights_bytes_ = bytes_of(*model);
+    model_run_.prepare(make_needle_batch(*task_, run_.spec));
   }
 
-  void connect() override {
-    engine_->connect();
-    memory_used_ =
-        context_.ceilings.kernels_bytes + static_cast<double>(weights_bytes_ + engine_->bytes_prepared());
-  }
+  void connect() override { model_run_.connect(); }
 
   RunRecord measure() override {
     read_document();
     auto samples = repeat(
-        run_.spec, recorder_, [&](std::int32_t i, bool warmup) { answer(i, warmup); },
+        run_.spec, model_run_.recorder(), [&](std::int32_t i, bool warmup) { answer(i, warmup); },
         [](const std::vector<PhaseSample>& s) { return totals(s); });
     add_totals(samples, unique_phase);
     RunRecord record;
@@ -57,31 +45,15 @@ class Needles final : public Workload {
 
  private:
   void read_document() {
-    context_.check_time();
-    context_.engine.group->barrier();
-    const std::size_t interval = recorder_.begin(prefix_phase, 0, 0, false);
-    engine_->prefill_tree();
-    recorder_.end(interval);
-    recorder_.observe(interval);
+    Engine& engine = model_run_.engine();
+    model_run_.recorder().observe(
+        model_run_.time_phase(prefix_phase, 0, false, [&] { engine.prefill_tree(); }));
   }
 
-  // All questions at once. The time check stands between the steps, outside of every phase; all ranks leave
-  // it together.
+  // All questions at once.
   void answer(std::int32_t iteration, bool warmup) {
-    engine_->reset();
-    context_.check_time();
-    context_.engine.group->barrier();
-    const std::size_t first = recorder_.begin(unique_phase, iteration, 0, warmup);
-    engine_->prefill_prompts();
-    recorder_.end(first);
-    for (std::int64_t step = 1; step < run_.spec.new_tokens; ++step) {
-      context_.check_time();
-      const std::size_t decode =
-          recorder_.begin("decode_step", iteration, static_cast<std::int32_t>(step), warmup);
-      engine_->decode();
-      recorder_.end(decode);
-    }
-    recorder_.observe(first);
+    Engine& engine = model_run_.engine();
+    model_run_.time_iteration(unique_phase, iteration, warmup, [&] { engine.prefill_prompts(); });
   }
 
   // Of each iteration so far.
@@ -107,7 +79,7 @@ class Needles final : public Workload {
                                          "questions / median of total"};
     add_plan(record, run_, context_.ceilings);
     add_rooflines(record, total);
-    add_memory_used(record, memory_used_);
+    add_memory_used(record, model_run_.memory_used());
     add_load(record, samples);
     add_accuracy(record);
   }
@@ -125,7 +97,7 @@ class Needles final : public Workload {
 
   // Of the last iteration; all give the same tokens.
   void add_accuracy(RunRecord& record) const {
-    const NeedleAccuracy accuracy = accuracy_of(*task_, engine_->tokens(), run_.spec.new_tokens);
+    const NeedleAccuracy accuracy = accuracy_of(*task_, model_run_.engine().tokens(), run_.spec.new_tokens);
     record.metrics["accuracy"] = {accuracy.all, "1", "questions answered rightly, of all"};
     for (std::size_t i = 0; i < accuracy.decile.size(); ++i) {
       if (!accuracy.decile[i]) continue;
@@ -138,11 +110,8 @@ class Needles final : public Workload {
 
   PlannedRun run_;
   WorkloadContext context_;
-  Recorder recorder_;
+  ModelRun model_run_;
   std::shared_ptr<const NeedleTask> task_;
-  std::optional<Engine> engine_;
-  std::size_t weights_bytes_ = 0;
-  double memory_used_ = 0;
 };
 
 }  // namespace

@@ -14,25 +14,6 @@
 namespace hydrajob {
 namespace {
 
-RunSpec tiny_generate() {
-  RunSpec s;
-  s.architecture.n_layers = 1;
-  s.architecture.hidden = 8;
-  s.architecture.n_heads = 2;
-  s.architecture.n_kv_heads = 1;
-  s.architecture.head_dim = 4;
-  s.architecture.intermediate = 16;
-  s.architecture.vocab = 10;
-  s.batch = 2;
-  s.prefix = 3;
-  s.tree = {{1, 3}};
-  s.new_tokens = 3;
-  s.dtype = DType::bf16;
-  s.warmup = 1;
-  s.iterations = 4;
-  return s;
-}
-
 // Projections: qkv 8 x (2 + 2) 4 = 128, o 8 x 8 = 64, MLP 3 x 8 x 16 = 384: 576 weights. Head: 80.
 TEST(CostModel, ByHand) {
   const RunCost cost = cost_of(tiny_generate(), {});
@@ -453,63 +434,6 @@ TEST(CostModel, DecodeIsPlainCounting) {
     const double expected = decode_flops_plainly(s);
     ASSERT_NEAR(cost.iteration.flops - cost.prefill.flops, expected, 1e-9 * expected + 1e-6);
   }
-}
-
-TEST(SharingPays, WhereReadsAreSaved) {
-  EXPECT_TRUE(sharing_pays(64, 4096, 8, 8, 128, DType::bf16));
-  EXPECT_FALSE(sharing_pays(1, 4096, 8, 8, 128, DType::bf16));
-  EXPECT_FALSE(sharing_pays(64, 1, 8, 8, 128, DType::bf16));
-  EXPECT_FALSE(sharing_pays(64, 0, 8, 8, 128, DType::bf16));
-  EXPECT_FALSE(sharing_pays(0, 64, 8, 8, 128, DType::bf16));
-}
-
-// Eight query heads on a KV head have eight partial results for each token that is not read again.
-TEST(SharingPays, LaterWhereHeadsAreGrouped) {
-  EXPECT_TRUE(sharing_pays(64, 8, 8, 8, 128, DType::bf16));
-  EXPECT_FALSE(sharing_pays(64, 8, 64, 8, 128, DType::bf16));
-  EXPECT_TRUE(sharing_pays(64, 32, 64, 8, 128, DType::bf16));
-}
-
-TEST(CostModel, AutomaticIsOneOfTheTwo) {
-  RunSpec s = tiny_generate();
-  s.mode = Mode::automatic;
-  RunSpec paged = s;
-  paged.mode = Mode::paged;
-  EXPECT_EQ(cost_of(s, {}).decode_step.bytes,
-            cost_of(paged, {}).decode_step.bytes);  // 3 tokens: not worth it
-  s.tree = {{1, 3000}};
-  s.prefix = 3000;
-  RunSpec shared = s;
-  shared.mode = Mode::hydragen;
-  EXPECT_EQ(cost_of(s, {}).decode_step.bytes, cost_of(shared, {}).decode_step.bytes);
-}
-
-// The plan says of a run what the engine will do.
-TEST(CostModel, AutomaticKnowsGroupedHeads) {
-  RunSpec s;
-  s.workload = WorkloadKind::attention;
-  s.mode = Mode::automatic;
-  s.n_heads = 64;
-  s.n_kv_heads = 8;
-  s.head_dim = 128;
-  s.batch = 64;
-  s.prefix = 8;
-  s.tree = {{1, 8}};
-  RunSpec paged = s;
-  paged.mode = Mode::paged;
-  EXPECT_EQ(cost_of(s, {}).decode_step.bytes, cost_of(paged, {}).decode_step.bytes);
-}
-
-// However slow products are there: those of single sequences are not faster.
-TEST(CostModel, AutomaticSharesOnEveryMachine) {
-  RunSpec s = tiny_generate();
-  s.mode = Mode::automatic;
-  s.tree = {{1, 3000}};
-  s.prefix = 3000;
-  RunSpec shared = s;
-  shared.mode = Mode::hydragen;
-  const Ceilings slow_products{1, 1e12, 0, ""};
-  EXPECT_EQ(cost_of(s, slow_products).decode_step.bytes, cost_of(shared, slow_products).decode_step.bytes);
 }
 
 }  // namespace

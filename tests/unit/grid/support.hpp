@@ -65,4 +65,24 @@ inline std::string points_text(const std::vector<RunSpec>& runs, const std::stri
   return text;
 }
 
+// Small enough to count by hand.
+inline RunSpec tiny_generate() {
+  RunSpec s;
+  s.architecture.n_layers = 1;
+  s.architecture.hidden = 8;
+  s.architecture.n_heads = 2;
+  s.architecture.n_kv_heads = 1;
+  s.architecture.head_dim = 4;
+  s.architecture.intermediate = 16;
+  s.architecture.vocab = 10;
+  s.batch = 2;
+  s.prefix = 3;
+  s.tree = {{1, 3}};
+  s.new_tokens = 3;
+  s.dtype = DType::bf16;
+  s.warmup = 1;
+  s.iterations = 4;
+  return s;
+}
+
 }  // namespace hydrajob
