@@ -30,7 +30,8 @@ void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& ar
 void attend_few(const WorkItem* items, std::int64_t n_items, const Processors& processors,
                 const WorkArgs& args, cudaStream_t stream);
 // Merges each row's partial results by their sums into out and lse; rows without any become 0 and
-// -inf.
-void merge_parts(const WorkArgs& args, DType dtype, cudaStream_t stream);
+// -inf. most_parts: of a row.
+void merge_parts(const WorkArgs& args, std::int64_t most_parts, const Processors& processors, DType dtype,
+                 cudaStream_t stream);
 
 }  // namespace hydrajob::cuda

@@ -216,6 +216,7 @@ class Divider {
         for (std::int32_t r = 0; r < item.n_rows; ++r) ++count[static_cast<std::size_t>(item.row_begin + r)];
       }
     }
+    work_.most_parts = count.empty() ? 0 : *std::max_element(count.begin(), count.end());
     work_.direct = std::all_of(count.begin(), count.end(), [](std::int64_t n) { return n == 1; });
     if (work_.direct) {
       work_.parts = 0;
@@ -315,6 +316,7 @@ WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Proce
 CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
     : room_(work.room),
       head_dim_(head_dim),
+      most_parts_(work.most_parts),
       direct_(work.direct),
       reading_first_(work.reading_first),
       tile_groups_(work.tile_groups) {

@@ -32,6 +32,7 @@ struct WorkList {
   std::vector<std::int64_t> row_parts_begin, row_parts;  // as in WorkArgs
   std::int64_t parts = 0;                                // rows of partial results
   std::int64_t room = 0;                                 // rows of partial results that there is place for
+  std::int64_t most_parts = 0;                           // that a row and head is in
   bool direct = false;                                   // every row is in exactly one item
   // Where there are tiles and few: the multiprocessors that take the few before they take tiles. 0: all take
   // both at once.
@@ -69,6 +70,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   // Fills what the plan knows; the partial results stand in `workspace`.
   void complete(WorkArgs& args, void* workspace) const;
   bool direct() const { return direct_; }
+  std::int64_t most_parts() const { return most_parts_; }
 
  private:
   // Floats of the workspace before the parts' sums, which are read in pairs.
@@ -82,6 +84,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   const std::int64_t* row_parts_ = nullptr;
   std::int64_t room_ = 0;
   std::int64_t head_dim_ = 0;
+  std::int64_t most_parts_ = 0;
   bool direct_ = false;
   int reading_first_ = 0;
   int tile_groups_ = 0;

@@ -140,7 +140,7 @@ void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args
   } else {
     for (const ItemKind kind : {ItemKind::tile, ItemKind::some, ItemKind::few}) plain(kind);
   }
-  if (!work.direct()) merge_parts(work_arguments, args.dtype, queue);
+  if (!work.direct()) merge_parts(work_arguments, work.most_parts(), processors_, args.dtype, queue);
 }
 
 }  // namespace hydrajob::cuda

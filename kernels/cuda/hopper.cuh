@@ -12,19 +12,21 @@ namespace hydrajob::cuda {
 // --- barriers in shared memory ---
 
 __device__ inline void barrier_init(std::uint64_t* barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)), "r"(arrivals));
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)), "r"(arrivals)
+               : "memory");
 }
 // Makes the initialised barriers known to the copy engine.
 __device__ inline void barriers_ready() {
-  asm volatile("fence.mbarrier_init.release.cluster;\n" ::);
+  asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
 }
 __device__ inline void barrier_arrive(std::uint64_t* barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)));
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)) : "memory");
 }
 // Arrives, and makes the phase wait for so many bytes of the copy engine.
 __device__ inline void barrier_expect(std::uint64_t* barrier, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(shared_address(barrier)),
-               "r"(bytes));
+               "r"(bytes)
+               : "memory");
 }
 // Until the phase of this parity has ended.
 __device__ inline void barrier_wait(std::uint64_t* barrier, int parity) {
