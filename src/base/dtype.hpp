@@ -6,16 +6,16 @@
 
 namespace hydrajob {
 
-enum class DType { f32, bf16 };
+enum class DType { f32, bf16, f16 };
 
 constexpr std::size_t size_of(DType t) {
   return t == DType::f32 ? 4 : 2;
 }
 constexpr std::string_view name_of(DType t) {
-  return t == DType::f32 ? "f32" : "bf16";
+  return t == DType::f32 ? "f32" : t == DType::bf16 ? "bf16" : "f16";
 }
 
-// Throws UsageError for anything but "f32" and "bf16".
+// Throws UsageError for anything but "f32", "bf16" and "f16".
 DType parse_dtype(std::string_view name);
 
 }  // namespace hydrajob
