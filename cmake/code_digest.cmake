@@ -8,7 +8,8 @@
 
 # The numbers, the values of random weights, and what `auto` chooses.
 set(HJ_DIGEST_FOLDERS kernels src/comm src/device src/engine src/needles src/timing src/weights src/workload)
-set(HJ_DIGEST_FILES src/base/bf16.hpp src/base/philox.hpp src/grid/cost_model.cpp src/grid/cost_model.hpp)
+set(HJ_DIGEST_FILES src/base/bf16.hpp src/base/element.hpp src/base/f16.hpp src/base/philox.hpp
+    src/grid/cost_model.cpp src/grid/cost_model.hpp)
 set(HJ_CODE_DIGEST_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 
 # `flags`: of the compiler. A result of a debug build is none of a release build.

@@ -5,23 +5,10 @@
 #include <limits>
 #include <vector>
 
-#include "base/bf16.hpp"
+#include "kernels/reference/element.hpp"
 
 namespace hydrajob::reference {
 namespace {
-
-double load(const void* array, std::int64_t i, DType dtype) {
-  if (dtype == DType::f32) return static_cast<const float*>(array)[i];
-  return static_cast<float>(static_cast<const Bf16*>(array)[i]);
-}
-
-void store(void* array, std::int64_t i, DType dtype, double value) {
-  if (dtype == DType::f32) {
-    static_cast<float*>(array)[i] = static_cast<float>(value);
-  } else {
-    static_cast<Bf16*>(array)[i] = Bf16(static_cast<float>(value));
-  }
-}
 
 // The tokens of the cache that row `row` of stream `stream` sees: the segments above it, then its own.
 std::vector<std::int64_t> visible_tokens(const AttentionArgs& args, std::int64_t stream, std::int64_t row) {
@@ -50,7 +37,8 @@ void attend(const AttentionArgs& args, std::int64_t row, std::int64_t head,
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     double dot = 0;
     for (std::int64_t d = 0; d < args.head_dim; ++d) {
-      dot += load(args.q, q + d, args.dtype) * load(args.kv.k, place(tokens[i]) + d, args.dtype);
+      dot += static_cast<double>(load(args.q, q + d, args.dtype)) *
+             load(args.kv.k, place(tokens[i]) + d, args.dtype);
     }
     weights[i] = dot * args.scale;
     maximum = std::max(maximum, weights[i]);

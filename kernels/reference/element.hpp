@@ -3,23 +3,21 @@
 
 #include <cstdint>
 
-#include "base/bf16.hpp"
-#include "base/dtype.hpp"
+#include "base/element.hpp"
 
 namespace hydrajob::reference {
 
 inline float load(const void* tensor, std::int64_t index, DType dtype) {
-  return dtype == DType::f32 ? static_cast<const float*>(tensor)[index]
-                             : static_cast<float>(static_cast<const Bf16*>(tensor)[index]);
+  return with_element(dtype, [&](auto element) {
+    return static_cast<float>(static_cast<const decltype(element)*>(tensor)[index]);
+  });
 }
 
 inline void store(void* tensor, std::int64_t index, DType dtype, double value) {
-  const auto rounded = static_cast<float>(value);
-  if (dtype == DType::f32) {
-    static_cast<float*>(tensor)[index] = rounded;
-  } else {
-    static_cast<Bf16*>(tensor)[index] = Bf16(rounded);
-  }
+  with_element(dtype, [&](auto element) {
+    using T = decltype(element);
+    static_cast<T*>(tensor)[index] = static_cast<T>(static_cast<float>(value));
+  });
 }
 
 }  // namespace hydrajob::reference

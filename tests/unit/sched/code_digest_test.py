@@ -18,7 +18,8 @@ class CodeDigest(unittest.TestCase):
         self.write("src/engine/a.cpp", "int a;")
         self.write("kernels/cpu/b.cpp", "int b;")
         self.write("src/store/c.cpp", "int c;")
-        for name in ("base/bf16.hpp", "base/philox.hpp", "grid/cost_model.cpp", "grid/cost_model.hpp"):
+        for name in ("base/bf16.hpp", "base/element.hpp", "base/f16.hpp", "base/philox.hpp", "grid/cost_model.cpp",
+                     "grid/cost_model.hpp"):
             self.write("src/" + name, "")
 
     def write(self, name, text):
