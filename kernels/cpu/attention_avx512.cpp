@@ -1,4 +1,4 @@
-// Attention with AVX-512: f32, and bf16 widened to f32.
+// Attention with AVX-512: f32, and bf16 and f16 widened to f32.
 #include "kernels/cpu/attention_kernels.hpp"
 
 #if defined(__x86_64__)
@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "kernels/cpu/attention_block.hpp"
 
 #pragma GCC push_options
@@ -20,7 +22,8 @@
 namespace hydrajob::cpu {
 
 const BlockKernels avx512_f32_kernels = kernels_of<F32Elements<Avx512, float>>;
-const BlockKernels avx512_widened_kernels = kernels_of<F32Elements<Avx512, std::uint16_t>>;
+const BlockKernels avx512_bf16_kernels = kernels_of<F32Elements<Avx512, Bf16>>;
+const BlockKernels avx512_f16_kernels = kernels_of<F32Elements<Avx512, F16>>;
 
 }  // namespace hydrajob::cpu
 #pragma GCC pop_options

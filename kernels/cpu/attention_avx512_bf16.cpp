@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "kernels/cpu/attention_block.hpp"
 
 #pragma GCC push_options
@@ -22,7 +24,7 @@ namespace {
 // An element is a pair of bf16: two dimensions of queries and keys, two keys of weights and values.
 struct Bf16Pairs {
   using Vector = Avx512;
-  using Stored = std::uint16_t;
+  using Stored = Bf16;
   using Element = std::uint32_t;
   static constexpr std::int64_t keys_per_element = 2;
   static constexpr std::int64_t weight_stride = key_block / 2;
@@ -86,7 +88,7 @@ struct Bf16Pairs {
 
 }  // namespace
 
-const BlockKernels avx512_bf16_kernels = kernels_of<Bf16Pairs>;
+const BlockKernels avx512_bf16_pair_kernels = kernels_of<Bf16Pairs>;
 
 }  // namespace hydrajob::cpu
 #pragma GCC pop_options

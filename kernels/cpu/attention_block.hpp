@@ -34,11 +34,11 @@ struct RunningSoftmax {
 
 // Memory of one thread, each array on a cache line of its own. `rows` is the largest block.
 struct BlockScratch {
-  void* queries = nullptr;     // (rows, head_dim) f32 or bf16: what products read
+  void* queries = nullptr;     // (rows, head_dim) f32, or bf16 pairs: what products read
   float* keys = nullptr;       // (head_dim, key_block) or, of bf16 pairs, (head_dim / 2, key_block)
   float* values = nullptr;     // (key_block, padded(head_dim)) or, of bf16 pairs, half as many
   float* scores = nullptr;     // (rows of a tile, key_block)
-  void* weights = nullptr;     // (rows of a tile, key_block) f32 or bf16
+  void* weights = nullptr;     // (rows of a tile, key_block) f32, or bf16 pairs
   float* lane_sums = nullptr;  // (rows, float_pad) sums of weights, one a vector lane
   float* factors = nullptr;    // (2, padded(rows)) of merging
 };

@@ -10,7 +10,7 @@
 namespace hydrajob::cpu {
 namespace {
 
-// f32 products of what is stored as f32 or, widened on the way, as bf16.
+// f32 products of what is stored as f32 or, widened on the way, as bf16 or f16.
 template <class V, class StoredT>
 struct F32Elements {
   using Vector = V;

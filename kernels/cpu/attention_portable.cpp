@@ -1,6 +1,8 @@
-// Attention on any processor: f32, and bf16 widened to f32.
+// Attention on any processor: f32, and bf16 and f16 widened to f32.
 #include <cstdint>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "kernels/cpu/attention_f32.hpp"
 #include "kernels/cpu/attention_kernels.hpp"
 #include "kernels/cpu/attention_tile.hpp"
@@ -9,6 +11,7 @@
 namespace hydrajob::cpu {
 
 const BlockKernels portable_f32_kernels = kernels_of<F32Elements<Portable, float>>;
-const BlockKernels portable_widened_kernels = kernels_of<F32Elements<Portable, std::uint16_t>>;
+const BlockKernels portable_bf16_kernels = kernels_of<F32Elements<Portable, Bf16>>;
+const BlockKernels portable_f16_kernels = kernels_of<F32Elements<Portable, F16>>;
 
 }  // namespace hydrajob::cpu

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
+
 namespace hydrajob::cpu {
 namespace {
 
@@ -19,14 +22,17 @@ struct Avx2 {
   static Vec set(float x) { return _mm256_set1_ps(x); }
   static Vec load(const float* p) { return _mm256_loadu_ps(p); }
   static Vec load(const float* p, std::int64_t) { return _mm256_loadu_ps(p); }
-  static Vec load(const std::uint16_t* p, std::int64_t) {
+  static Vec load(const Bf16* p, std::int64_t) {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
   }
+  static Vec load(const F16* p, std::int64_t) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static void store(float* p, Vec x) { _mm256_storeu_ps(p, x); }
   static void store(float* p, Vec x, std::int64_t) { _mm256_storeu_ps(p, x); }
-  // Rounds to nearest even.
-  static void store(std::uint16_t* p, Vec x, std::int64_t) {
+  // Rounds to nearest even, as the next does.
+  static void store(Bf16* p, Vec x, std::int64_t) {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
@@ -37,6 +43,10 @@ struct Avx2 {
     const __m256i high = _mm256_srli_epi32(kept, 16);
     const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+  }
+  static void store(F16* p, Vec x, std::int64_t) {
+    const __m128i halves = _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), halves);
   }
 
   static Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }

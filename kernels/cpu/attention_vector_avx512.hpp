@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
+
 namespace hydrajob::cpu {
 namespace {
 
@@ -20,20 +23,27 @@ struct Avx512 {
   static Vec set(float x) { return _mm512_set1_ps(x); }
   static Vec load(const float* p) { return _mm512_loadu_ps(p); }
   static Vec load(const float* p, std::int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
-  static Vec load(const std::uint16_t* p, std::int64_t n) {
+  static Vec load(const Bf16* p, std::int64_t n) {
     const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(n), p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
   }
+  static Vec load(const F16* p, std::int64_t n) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
+  }
   static void store(float* p, Vec x) { _mm512_storeu_ps(p, x); }
   static void store(float* p, Vec x, std::int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), x); }
-  // Rounds to nearest even.
-  static void store(std::uint16_t* p, Vec x, std::int64_t n) {
+  // Rounds to nearest even, as the next does.
+  static void store(Bf16* p, Vec x, std::int64_t n) {
     const __m512i bits = _mm512_castps_si512(x);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
     const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
     const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
     const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
     _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
+  }
+  static void store(F16* p, Vec x, std::int64_t n) {
+    const __m256i halves = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm256_mask_storeu_epi16(p, first_lanes(n), halves);
   }
 
   static Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }

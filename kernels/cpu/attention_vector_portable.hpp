@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/bf16.hpp"
+#include "base/f16.hpp"
+
 namespace hydrajob::cpu {
 namespace {
 
@@ -26,21 +29,28 @@ struct Portable {
     return x;
   }
   static Vec load(const float* p, std::int64_t) { return load(p); }
-  static Vec load(const std::uint16_t* p, std::int64_t) {
+  static Vec load(const Bf16* p, std::int64_t) {
     Halves x;
     std::memcpy(&x, p, sizeof x);
     return reinterpret_cast<Vec>(__builtin_convertvector(x, Bits) << 16);
   }
+  static Vec load(const F16* p, std::int64_t) {
+    return Vec{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+               static_cast<float>(p[3])};
+  }
   static void store(float* p, Vec x) { std::memcpy(p, &x, sizeof x); }
   static void store(float* p, Vec x, std::int64_t) { store(p, x); }
-  // Rounds to nearest even.
-  static void store(std::uint16_t* p, Vec x, std::int64_t) {
+  // Rounds to nearest even, as the next does.
+  static void store(Bf16* p, Vec x, std::int64_t) {
     const auto bits = reinterpret_cast<Bits>(x);
     const Bits rounded = bits + 0x7fff + ((bits >> 16) & 1);
     const auto nan = reinterpret_cast<Bits>(x != x);
     const Halves halves =
         __builtin_convertvector(((rounded & ~nan) | ((bits | 0x400000) & nan)) >> 16, Halves);
-    std::memcpy(p, &halves, sizeof halves);
+    std::memcpy(static_cast<void*>(p), &halves, sizeof halves);
+  }
+  static void store(F16* p, Vec x, std::int64_t) {
+    for (int i = 0; i < width; ++i) p[i] = F16(x[i]);
   }
 
   static Vec add(Vec a, Vec b) { return a + b; }

@@ -57,10 +57,12 @@ class CpuKernels final : public Kernels {
                 std::int64_t* slots, std::int32_t* own_length, std::int64_t rows, Stream& stream) override;
 
  private:
-  // (rows, columns) of bf16 as f32, until the next call.
-  const float* widen(const void* x, std::int64_t rows, std::int64_t columns) const;
-  void convert_to_f32(const void* source, float* target, std::int64_t rows, std::int64_t columns) const;
-  void convert_to_bf16(const float* source, void* target, std::int64_t rows, std::int64_t columns) const;
+  // (rows, columns) as f32, until the next call.
+  const float* widen(const void* x, DType dtype, std::int64_t rows, std::int64_t columns) const;
+  void convert_to_f32(const void* source, DType dtype, float* target, std::int64_t rows,
+                      std::int64_t columns) const;
+  void convert_from_f32(const float* source, void* target, DType dtype, std::int64_t rows,
+                        std::int64_t columns) const;
 
   int threads_;
   const RowKernels& rows_;

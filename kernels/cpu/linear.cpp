@@ -1,10 +1,9 @@
-// Matrix products through oneDNN, weights reordered once. bf16 is multiplied as bf16 where the processor has
-// instructions for it, and as f32 elsewhere: oneDNN refuses bf16 below AVX-512, and its emulation on AVX-512
-// without them reached a third of the f32 rate.
+// Matrix products through oneDNN, weights reordered once. bf16 and f16 are multiplied as they are where the
+// processor and oneDNN have products of them, and as f32 elsewhere: oneDNN refuses bf16 below AVX-512, and
+// its emulation on AVX-512 without them reached a third of the f32 rate.
 #include <fmt/format.h>
 #include <omp.h>
 
-#include "base/bf16.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/onednn.hpp"
 #include "kernels/cpu/onednn_state.hpp"
@@ -45,13 +44,13 @@ std::map<std::string, std::string> CpuKernels::libraries() const {
 std::unique_ptr<PackedWeight> CpuKernels::pack(const void* weight, WeightLayout layout, std::int64_t out,
                                                std::int64_t in, std::int64_t expected_rows, DType dtype) {
   use_threads(threads_);
-  const bool widen = dtype == DType::bf16 && !multiplies_bf16();
-  const auto product = onednn_->product({in, out, expected_rows, widen ? DType::f32 : dtype});
+  const DType multiplied = multiplies(dtype) ? dtype : DType::f32;
+  const auto product = onednn_->product({in, out, expected_rows, multiplied});
   HostMemory widened;
-  if (widen) {
+  if (multiplied != dtype) {
     widened = HostMemory(static_cast<std::size_t>(in * out) * sizeof(float));
-    convert_to_f32(weight, static_cast<float*>(widened.data()), out,
-                   in);  // in whichever layout: all elements
+    // In whichever layout: all elements.
+    convert_to_f32(weight, dtype, static_cast<float*>(widened.data()), out, in);
     weight = widened.data();
   }
   return std::make_unique<OneDnnWeight>(product, weight, layout, onednn_->engine, onednn_->stream);
@@ -62,19 +61,16 @@ void CpuKernels::linear(const void* x, const PackedWeight& weight, void* y, DTyp
   if (rows == 0) return;
   use_threads(threads_);
   const auto& packed = static_cast<const OneDnnWeight&>(weight);
-  if (packed.product().shape().dtype == dtype && (dtype == DType::bf16 || y_dtype == DType::f32)) {
+  const DType multiplied = packed.product().shape().dtype;
+  if (multiplied != dtype) x = widen(x, dtype, rows, packed.in());
+  if (y_dtype == DType::f32 || y_dtype == multiplied) {
     multiply(*onednn_, packed, x, y, rows, y_dtype);
-    return;
-  }
-  if (dtype == DType::bf16) x = widen(x, rows, packed.in());
-  if (y_dtype == DType::f32) {
-    multiply(*onednn_, packed, x, y, rows, DType::f32);
     return;
   }
   const std::size_t bytes = static_cast<std::size_t>(rows * packed.out()) * sizeof(float);
   auto* wide = static_cast<float*>(onednn_->y_as_f32.at_least(bytes));
   multiply(*onednn_, packed, x, wide, rows, DType::f32);
-  convert_to_bf16(wide, y, rows, packed.out());
+  convert_from_f32(wide, y, y_dtype, rows, packed.out());
 }
 
 void CpuKernels::add_linear(const void* x, const PackedWeight& weight, float* y, std::int64_t rows,
@@ -82,28 +78,32 @@ void CpuKernels::add_linear(const void* x, const PackedWeight& weight, float* y,
   if (rows == 0) return;
   use_threads(threads_);
   const auto& packed = static_cast<const OneDnnWeight&>(weight);
-  if (packed.product().shape().dtype != dtype) x = widen(x, rows, packed.in());
+  if (packed.product().shape().dtype != dtype) x = widen(x, dtype, rows, packed.in());
   multiply(*onednn_, packed, x, y, rows, DType::f32, true);
 }
 
-const float* CpuKernels::widen(const void* x, std::int64_t rows, std::int64_t columns) const {
+const float* CpuKernels::widen(const void* x, DType dtype, std::int64_t rows, std::int64_t columns) const {
   const std::size_t bytes = static_cast<std::size_t>(rows * columns) * sizeof(float);
   auto* widened = static_cast<float*>(onednn_->x_as_f32.at_least(bytes));
-  convert_to_f32(x, widened, rows, columns);
+  convert_to_f32(x, dtype, widened, rows, columns);
   return widened;
 }
 
-void CpuKernels::convert_to_f32(const void* source, float* target, std::int64_t rows,
+void CpuKernels::convert_to_f32(const void* source, DType dtype, float* target, std::int64_t rows,
                                 std::int64_t columns) const {
+  const std::size_t row_bytes = static_cast<std::size_t>(columns) * size_of(dtype);
   parallel_for(threads_, rows, [&](std::int64_t r) {
-    rows_.to_f32(static_cast<const Bf16*>(source) + r * columns, DType::bf16, target + r * columns, columns);
+    const auto* row = static_cast<const std::byte*>(source) + static_cast<std::size_t>(r) * row_bytes;
+    rows_.to_f32(row, dtype, target + r * columns, columns);
   });
 }
 
-void CpuKernels::convert_to_bf16(const float* source, void* target, std::int64_t rows,
-                                 std::int64_t columns) const {
+void CpuKernels::convert_from_f32(const float* source, void* target, DType dtype, std::int64_t rows,
+                                  std::int64_t columns) const {
+  const std::size_t row_bytes = static_cast<std::size_t>(columns) * size_of(dtype);
   parallel_for(threads_, rows, [&](std::int64_t r) {
-    rows_.from_f32(source + r * columns, static_cast<Bf16*>(target) + r * columns, DType::bf16, columns);
+    auto* row = static_cast<std::byte*>(target) + static_cast<std::size_t>(r) * row_bytes;
+    rows_.from_f32(source + r * columns, row, dtype, columns);
   });
 }
 

@@ -49,14 +49,32 @@ void limit_onednn(Isa isa) {
 #endif
 }
 
-bool multiplies_bf16() {
+bool multiplies(DType dtype) {
+  if (dtype == DType::f32) return true;
 #if defined(__x86_64__)
-  const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (effective & needed) == needed;  // each set of instructions contains the bits of those it includes
-#else
-  return false;
+  const auto has =
+      [](dnnl::cpu_isa needed) {  // each set of instructions contains the bits of those it includes
+        const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+        return (effective & static_cast<unsigned>(needed)) == static_cast<unsigned>(needed);
+      };
+  if (dtype == DType::bf16) return has(dnnl::cpu_isa::avx512_core_bf16);
+#if DNNL_VERSION_MAJOR >= 3  // before, it knew f16 on GPUs only
+  return has(dnnl::cpu_isa::avx512_core_fp16);
 #endif
+#endif
+  return false;
+}
+
+dnnl::memory::data_type data_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return dnnl::memory::data_type::f32;
+    case DType::bf16:
+      return dnnl::memory::data_type::bf16;
+    case DType::f16:
+      break;
+  }
+  return dnnl::memory::data_type::f16;
 }
 
 }  // namespace hydrajob::cpu

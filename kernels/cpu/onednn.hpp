@@ -7,6 +7,7 @@
 
 #include <dnnl.hpp>
 
+#include "base/dtype.hpp"
 #include "kernels/cpu/isa.hpp"
 
 namespace hydrajob::cpu {
@@ -26,7 +27,9 @@ bool is_reference(const std::string& implementation);
 // before the first primitive; later it has no effect.
 void limit_onednn(Isa isa);
 
-// Whether oneDNN has fast products of bf16, under every limit that was set.
-bool multiplies_bf16();
+// Whether oneDNN has fast products of this type, summed in f32, under every limit that was set.
+bool multiplies(DType dtype);
+
+dnnl::memory::data_type data_type_of(DType dtype);
 
 }  // namespace hydrajob::cpu

@@ -40,7 +40,7 @@ class OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   Scratch scratchpad;          // oneDNN's
-  Scratch x_as_f32, y_as_f32;  // where the processor cannot multiply bf16
+  Scratch x_as_f32, y_as_f32;  // where the processor cannot multiply the weights' type
 
  private:
   std::vector<std::shared_ptr<Product>> products_;

@@ -32,10 +32,6 @@ std::string as_text(const ProductShape& shape, std::int64_t rows) {
 
 }  // namespace
 
-dnnl::memory::data_type data_type_of(DType dtype) {
-  return dtype == DType::f32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
-}
-
 Product::Product(const dnnl::engine& engine, const ProductShape& shape)
     : engine_(engine), shape_(shape), weight_desc_(preferred_weight_desc(engine, shape)) {}
 

@@ -19,8 +19,7 @@ struct ProductShape {
   std::int64_t in = 0;
   std::int64_t out = 0;
   std::int64_t expected_rows = 0;
-  DType dtype =
-      DType::f32;  // that is multiplied: f32 for bf16 weights where the processor has no bf16 products
+  DType dtype = DType::f32;  // that is multiplied: f32 where the weights' type has no products of its own
   bool operator==(const ProductShape&) const = default;
 };
 
@@ -67,7 +66,5 @@ class OneDnnWeight final : public PackedWeight {
   std::shared_ptr<Product> product_;
   HostMemory memory_;
 };
-
-dnnl::memory::data_type data_type_of(DType dtype);
 
 }  // namespace hydrajob::cpu

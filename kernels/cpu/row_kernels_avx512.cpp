@@ -1,5 +1,8 @@
 // The row kernels for AVX-512 F, BW, DQ and VL.
 #if defined(__x86_64__)
+// GCC 12 takes the undefined operand of its own intrinsics for a mistake (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 // clang-format off
 #include "kernels/cpu/row_kernels_prologue.hpp"
 

@@ -11,6 +11,7 @@
 #endif
 
 #include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "base/philox.hpp"
 #include "kernels/cpu/row_kernels.hpp"
 #include "kernels/nucleus.hpp"

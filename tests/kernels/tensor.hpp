@@ -1,4 +1,4 @@
-// Tensors of the kernel tests: of either element type, poisoned until written, compared with tolerances of
+// Tensors of the kernel tests: of any element type, poisoned until written, compared with tolerances of
 // the type.
 #pragma once
 
@@ -16,8 +16,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/bf16.hpp"
-#include "base/dtype.hpp"
+#include "base/element.hpp"
 #include "base/error.hpp"
 #include "device/device.hpp"
 #include "kernels/host_side.hpp"
@@ -57,15 +56,10 @@ class Tensor {
   float* floats() { return reinterpret_cast<float*>(bytes_.data()); }
 
   float at(std::int64_t i) const {
-    if (dtype_ == DType::f32) return read<float>(i);
-    return static_cast<float>(read<Bf16>(i));
+    return with_element(dtype_, [&](auto element) { return static_cast<float>(read<decltype(element)>(i)); });
   }
   void set(std::int64_t i, float value) {
-    if (dtype_ == DType::f32) {
-      write(i, value);
-    } else {
-      write(i, Bf16(value));
-    }
+    with_element(dtype_, [&](auto element) { write(i, decltype(element)(value)); });
   }
   bool operator==(const Tensor&) const = default;
 
@@ -85,11 +79,24 @@ class Tensor {
   std::vector<std::byte> bytes_;
 };
 
+// A number's distance to its neighbours, relative, at most: twice what rounding to nearest changes.
+constexpr double spacing(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return 0x1p-23;
+    case DType::bf16:
+      return 0x1p-7;
+    case DType::f16:
+      break;
+  }
+  return 0x1p-10;
+}
+
 // A rounding of the type, relative; and `absolute`.
 inline void expect_near(const Tensor& actual, const Tensor& expected, double absolute,
                         const std::string& what) {
   ASSERT_EQ(actual.size(), expected.size()) << what;
-  const double relative = actual.dtype() == DType::f32 ? 2e-6 : 1.0 / 128;
+  const double relative = actual.dtype() == DType::f32 ? 2e-6 : spacing(actual.dtype());
   for (std::int64_t i = 0; i < actual.size(); ++i) {
     const double a = actual.at(i), e = expected.at(i);
     if (std::isnan(a) && std::isnan(e)) continue;

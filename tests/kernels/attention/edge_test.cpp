@@ -170,7 +170,7 @@ TEST_P(AttentionEdge, WorkspaceGrowsWithOwnLength) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, AttentionEdge, ::testing::Values(DType::f32, DType::bf16),
+INSTANTIATE_TEST_SUITE_P(, AttentionEdge, ::testing::ValuesIn(every_dtype),
                          [](const auto& instance) { return std::string(name_of(instance.param)); });
 
 }  // namespace

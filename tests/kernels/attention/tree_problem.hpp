@@ -11,6 +11,7 @@
 
 #include "kernels/attention.hpp"
 #include "kernels/cpu/isa.hpp"
+#include "kernels/tensor.hpp"
 
 namespace hydrajob::test {
 
@@ -69,8 +70,8 @@ class TreeProblem {
   TreeShape shape_;
   std::mt19937_64 random_;
   std::int64_t cache_tokens_ = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> used_;  // runs of cache tokens
-  std::vector<std::uint16_t> q_bits_, k_bits_, v_bits_;
+  std::vector<std::pair<std::int64_t, std::int64_t>> used_;              // runs of cache tokens
+  Tensor q_{0, shape_.dtype}, k_{0, shape_.dtype}, v_{0, shape_.dtype};  // the same values
 };
 
 struct AttentionResult {

@@ -194,7 +194,7 @@ TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, AttentionTree, ::testing::Values(DType::f32, DType::bf16),
+INSTANTIATE_TEST_SUITE_P(, AttentionTree, ::testing::ValuesIn(every_dtype),
                          [](const auto& instance) { return std::string(name_of(instance.param)); });
 
 }  // namespace

@@ -16,7 +16,7 @@ TEST_F(EmbedTest, ReferenceTakesRowsOfItsShardAndZeroesOthers) {
 }
 
 TEST_F(EmbedTest, MatchesReferenceExactly) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const std::int64_t hidden : {1, 15, 16, 25, 65, 288}) {
       const std::int64_t rows = 37, first = 100, count = 50;
       const Tensor table = Tensor::random(count * hidden, dtype, random_);

@@ -30,7 +30,7 @@ TEST_F(RmsNormTest, ReferenceWithoutDeltaKeepsTheResidual) {
 }
 
 TEST_F(RmsNormTest, MatchesReference) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const std::int64_t hidden : {1, 16, 25, 65, 2048, 5001}) {
       for (const auto& [n, part_dtype] :
            {std::pair{0, DType::f32}, {1, DType::f32}, {1, dtype}, {2, dtype}, {8, dtype}}) {

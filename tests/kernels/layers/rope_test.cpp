@@ -77,7 +77,7 @@ class RopeCase {
 
 TEST_F(RopeTest, MatchesReference) {
   for (const Shape& shape : {Shape{1, 1, 1, 2}, Shape{5, 4, 2, 64}, Shape{7, 8, 1, 80}, Shape{3, 3, 3, 50}}) {
-    for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const DType dtype : every_dtype) {
       for (const bool with_cache : {true, false}) {
         RopeCase c({shape, dtype, with_cache}, random_);
         const auto actual = c.run(*tested_, stream_), expected = c.run(*reference_, stream_);

@@ -16,7 +16,7 @@ TEST_F(SwigluTest, ReferenceGatesUp) {
 }
 
 TEST_F(SwigluTest, MatchesReference) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const std::int64_t rows : {1, 2, 17}) {
       for (const std::int64_t width : {1, 25, 65, 1025, 5632}) {
         const Tensor gate_up = Tensor::random(rows * 2 * width, dtype, random_, 4);

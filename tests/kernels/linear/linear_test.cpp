@@ -17,7 +17,7 @@ class LinearTest : public KernelTest {
   // counts.
   void expect_product(const Tensor& x, const Tensor& weight, WeightLayout layout, const Shape& s,
                       const Tensor& y, const Tensor* added_to = nullptr) {
-    const double rounding = y.dtype() == DType::f32 ? 1e-7 : 1.0 / 256;
+    const double rounding = 0.5 * spacing(y.dtype());
     for (std::int64_t r = 0; r < s.rows; ++r) {
       for (std::int64_t o = 0; o < s.out; ++o) {
         double sum = added_to != nullptr ? added_to->at(r * s.out + o) : 0.0, magnitude = std::abs(sum);
@@ -73,7 +73,7 @@ TEST_F(LinearTest, ReferenceMultipliesByHand) {
 TEST_F(LinearTest, AddsToWhatIsThere) {
   for (const Shape& shape : shapes) {
     for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
-      for (const DType dtype : {DType::f32, DType::bf16}) {
+      for (const DType dtype : every_dtype) {
         check_sum(*tested_, shape, layout, dtype);
         check_sum(*reference_, shape, layout, dtype);
       }
@@ -84,11 +84,11 @@ TEST_F(LinearTest, AddsToWhatIsThere) {
 TEST_F(LinearTest, EveryLayoutAndTypeAtOddSizes) {
   for (const Shape& shape : shapes) {
     for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
-      for (const DType dtype : {DType::f32, DType::bf16}) {
-        for (const DType y_dtype : {DType::f32, DType::bf16}) {
-          // No engine asks for it, and cuBLASLt has none.
-          const bool narrows = dtype == DType::f32 && y_dtype == DType::bf16;
-          if (!tests_cuda() || !narrows) check(*tested_, shape, layout, dtype, y_dtype);
+      for (const DType dtype : every_dtype) {
+        for (const DType y_dtype : every_dtype) {
+          // What engines ask for; cuBLASLt has no other.
+          const bool asked_for = y_dtype == DType::f32 || y_dtype == dtype;
+          if (!tests_cuda() || asked_for) check(*tested_, shape, layout, dtype, y_dtype);
           check(*reference_, shape, layout, dtype, y_dtype);
         }
       }
@@ -98,7 +98,7 @@ TEST_F(LinearTest, EveryLayoutAndTypeAtOddSizes) {
 
 TEST_F(LinearTest, OneWeightServesMoreRowCountsThanAreKept) {
   const std::int64_t in = 72, out = 40;
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     const Tensor weight = Tensor::random(in * out, dtype, random_);
     const auto packed = tested_->pack(weight.data(), WeightLayout::out_in, out, in, 8, dtype);
     for (int pass = 0; pass < 2; ++pass) {
@@ -116,22 +116,24 @@ TEST_F(LinearTest, OneWeightServesMoreRowCountsThanAreKept) {
 TEST_F(LinearTest, TunedProductsAreRight) {
   const Shape s{200, 264, 136};
   for (const WeightLayout layout : {WeightLayout::out_in, WeightLayout::in_out}) {
-    for (const DType y_dtype : {DType::f32, DType::bf16}) {
-      const Tensor x = Tensor::random(s.rows * s.in, DType::bf16, random_);
-      std::vector<Tensor> weights;
-      std::vector<std::unique_ptr<PackedWeight>> packed;
-      std::vector<const PackedWeight*> tuned;
-      for (int i = 0; i < 3; ++i) {
-        weights.push_back(Tensor::random(s.in * s.out, DType::bf16, random_));
-        packed.push_back(tested_->pack(weights.back().data(), layout, s.out, s.in, s.rows, DType::bf16));
-        tuned.push_back(packed.back().get());
-      }
-      Tensor y(s.rows * s.out, y_dtype);
-      for (int pass = 0; pass < 2; ++pass) {
-        tested_->tune_linear(x.data(), tuned, y.data(), y_dtype, s.rows, DType::bf16, stream_);
-        for (std::size_t i = 0; i < packed.size(); ++i) {
-          tested_->linear(x.data(), *packed[i], y.data(), y_dtype, s.rows, DType::bf16, stream_);
-          expect_product(x, weights[i], layout, s, y);
+    for (const DType dtype : {DType::bf16, DType::f16}) {
+      for (const DType y_dtype : {DType::f32, dtype}) {
+        const Tensor x = Tensor::random(s.rows * s.in, dtype, random_);
+        std::vector<Tensor> weights;
+        std::vector<std::unique_ptr<PackedWeight>> packed;
+        std::vector<const PackedWeight*> tuned;
+        for (int i = 0; i < 3; ++i) {
+          weights.push_back(Tensor::random(s.in * s.out, dtype, random_));
+          packed.push_back(tested_->pack(weights.back().data(), layout, s.out, s.in, s.rows, dtype));
+          tuned.push_back(packed.back().get());
+        }
+        Tensor y(s.rows * s.out, y_dtype);
+        for (int pass = 0; pass < 2; ++pass) {
+          tested_->tune_linear(x.data(), tuned, y.data(), y_dtype, s.rows, dtype, stream_);
+          for (std::size_t i = 0; i < packed.size(); ++i) {
+            tested_->linear(x.data(), *packed[i], y.data(), y_dtype, s.rows, dtype, stream_);
+            expect_product(x, weights[i], layout, s, y);
+          }
         }
       }
     }

@@ -1,5 +1,6 @@
 // Every instruction set of this processor gives the bits of the portable code.
 #include <functional>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -34,22 +35,39 @@ class SameBits : public ::testing::Test {
 TEST_F(SameBits, Conversions) {
   for (std::int64_t i = 0; i < 100; ++i)
     inputs_.set(i, std::bit_cast<float>(static_cast<std::uint32_t>(random_())));
-  expect_same<Tensor>([&](const RowKernels& k, std::int64_t n) {
-    Tensor narrow(n, DType::bf16);
-    k.from_f32(inputs_.floats(), narrow.data(), DType::bf16, n);
-    for (std::int64_t i = 0; i < n; ++i) {
-      Tensor one(1, DType::bf16);
-      one.set(0, inputs_.at(i));
-      EXPECT_EQ(std::bit_cast<std::uint32_t>(one.at(0)), std::bit_cast<std::uint32_t>(narrow.at(i)));
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    expect_same<Tensor>([&](const RowKernels& k, std::int64_t n) {
+      Tensor narrow(n, dtype);
+      k.from_f32(inputs_.floats(), narrow.data(), dtype, n);
+      for (std::int64_t i = 0; i < n; ++i) {
+        Tensor one(1, dtype);
+        one.set(0, inputs_.at(i));
+        EXPECT_EQ(std::bit_cast<std::uint32_t>(one.at(0)), std::bit_cast<std::uint32_t>(narrow.at(i)));
+      }
+      Tensor wide(n, DType::f32);
+      k.to_f32(narrow.data(), dtype, wide.floats(), n);
+      return wide;
+    });
+  }
+}
+
+// What conversion to f16 makes of numbers is random above; here it is read, all that there is.
+TEST_F(SameBits, EveryF16) {
+  Tensor all(65536, DType::f16);
+  std::iota(static_cast<std::uint16_t*>(all.data()), static_cast<std::uint16_t*>(all.data()) + 65536, 0);
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+    if (isa > cpu::detected_isa()) continue;
+    Tensor wide(65536, DType::f32);
+    cpu::row_kernels(isa).to_f32(all.data(), DType::f16, wide.floats(), 65536);
+    for (std::int64_t i = 0; i < 65536; ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(wide.at(i)), std::bit_cast<std::uint32_t>(all.at(i)))
+          << cpu::name_of(isa) << ", " << i;
     }
-    Tensor wide(n, DType::f32);
-    k.to_f32(narrow.data(), DType::bf16, wide.floats(), n);
-    return wide;
-  });
+  }
 }
 
 TEST_F(SameBits, Layers) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     const Tensor a = Tensor::random(2000, dtype, random_), b = Tensor::random(2000, dtype, random_);
     expect_same<Tensor>([&](const RowKernels& k, std::int64_t n) {
       Tensor out(n, dtype), residual = inputs_;

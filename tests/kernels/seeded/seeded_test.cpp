@@ -112,7 +112,7 @@ class SeededTest : public ::testing::Test {
 
 TEST_F(SeededTest, FillsWithTheBitsThatAreRead) {
   constexpr std::int64_t far = std::int64_t{1} << 35;  // where counters need their second word
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const std::string& name : names) {
       for (const std::int64_t at : {0, 1, 4, 8}) {
         for (const std::int64_t begin : {std::int64_t{0}, std::int64_t{1}, std::int64_t{6}, far}) {
@@ -128,18 +128,18 @@ TEST_F(SeededTest, FillsWithTheBitsThatAreRead) {
 }
 
 TEST_F(SeededTest, FillsWhatManyBlocksTake) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     check_fill(rows_of(names[0], 1028, 3, 1000), 0, dtype);
     check_fill(rows_of(names[0], 1027, 3, 1000), 0, dtype);
   }
 }
 
 TEST_F(SeededTest, FillsNothingOfNoRows) {
-  for (const DType dtype : {DType::f32, DType::bf16}) check_fill(rows_of(names[0], 8, 3, 3), 0, dtype);
+  for (const DType dtype : every_dtype) check_fill(rows_of(names[0], 8, 3, 3), 0, dtype);
 }
 
 TEST_F(SeededTest, PacksOnePartBehindTheOther) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const std::int64_t cols : {1, 4, 65, 264}) {
       const std::vector<WeightRows> parts{rows_of("layers.3.attention.q", cols, 5, 46),
                                           rows_of("layers.3.attention.k", cols, 3, 6),
