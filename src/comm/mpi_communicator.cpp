@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "base/exit_code.hpp"
-#include "comm/bf16_sum.hpp"
 #include "comm/launcher.hpp"
+#include "comm/short_float_sum.hpp"
 
 namespace hydrajob {
 namespace {
@@ -32,8 +32,9 @@ std::string receive_matched(MPI_Message& message, const MPI_Status& status) {
   return bytes;
 }
 
-void add_bf16_for_mpi(void* in, void* inout, int* n, MPI_Datatype*) {
-  add_bf16(static_cast<const Bf16*>(in), static_cast<Bf16*>(inout), *n);
+template <class T>
+void add_for_mpi(void* in, void* inout, int* n, MPI_Datatype*) {
+  add(static_cast<const T*>(in), static_cast<T*>(inout), *n);
 }
 
 int free_op(MPI_Comm, int, void* op, void*) {
@@ -41,9 +42,10 @@ int free_op(MPI_Comm, int, void* op, void*) {
 }
 
 // Attributes of MPI_COMM_SELF are deleted first in MPI_Finalize: the place to free what lives as long as MPI.
-MPI_Op make_bf16_sum_op() {
+template <class T>
+MPI_Op make_sum_op() {
   static MPI_Op op = MPI_OP_NULL;
-  HJ_MPI(MPI_Op_create(add_bf16_for_mpi, /*commute=*/1, &op));
+  HJ_MPI(MPI_Op_create(add_for_mpi<T>, /*commute=*/1, &op));
   int key = MPI_KEYVAL_INVALID;
   HJ_MPI(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, free_op, &key, nullptr));
   HJ_MPI(MPI_Comm_set_attr(MPI_COMM_SELF, key, &op));
@@ -65,9 +67,13 @@ void check_mpi(int status, const char* call) {
   std::abort();
 }
 
-MPI_Op bf16_sum_op() {
-  static const MPI_Op op = make_bf16_sum_op();
-  return op;
+MPI_Op sum_op_of_short_floats(DType dtype) {
+  if (dtype == DType::bf16) {
+    static const MPI_Op bf16 = make_sum_op<Bf16>();
+    return bf16;
+  }
+  static const MPI_Op f16 = make_sum_op<F16>();
+  return f16;
 }
 
 MpiCommunicator::MpiCommunicator(MPI_Comm comm, Ownership ownership) : comm_(comm), ownership_(ownership) {
@@ -169,7 +175,7 @@ void MpiCommunicator::all_reduce_sum(void* data, std::int64_t n, DType dtype, St
   if (dtype == DType::f32) {
     reduce_chunks(data, n, size_of(dtype), MPI_FLOAT, MPI_SUM);
   } else {
-    reduce_chunks(data, n, size_of(dtype), MPI_UINT16_T, bf16_sum_op());
+    reduce_chunks(data, n, size_of(dtype), MPI_UINT16_T, sum_op_of_short_floats(dtype));
   }
 }
 

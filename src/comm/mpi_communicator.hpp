@@ -59,7 +59,7 @@ class MpiCommunicator final : public Communicator {
   int size_ = 1;
 };
 
-// The operation that sums bf16 (as MPI_UINT16_T): made on first use, freed when MPI is finalised.
-MPI_Op bf16_sum_op();
+// The operation that sums bf16 or f16 (as MPI_UINT16_T): made on first use, freed when MPI is finalised.
+MPI_Op sum_op_of_short_floats(DType dtype);
 
 }  // namespace hydrajob

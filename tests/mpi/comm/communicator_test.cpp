@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "comm/threads.hpp"
 #include "mpi/mpi_main.hpp"
 
@@ -86,37 +87,51 @@ TEST(Communicator, SumsF32LikeDoubleAndEverywhereTheSame) {
   }
 }
 
-TEST(Communicator, SumsBf16WithOneRoundingAnAdditionAndEverywhereTheSame) {
+// bits: of a significand, the leading one too.
+template <class T>
+void expect_short_sums(DType dtype, int bits) {
   for (const std::size_t n : sizes) {
     std::vector<double> expected(n, 0.0), magnitude(n, 0.0);
-    std::vector<Bf16> data(n);
+    std::vector<T> data(n);
     for (int r = 0; r < world().size(); ++r) {
       const auto theirs = values_of(r, n, 2);
       for (std::size_t i = 0; i < n; ++i) {
-        const Bf16 value(theirs[i]);
+        const T value(theirs[i]);
         expected[i] += static_cast<float>(value);
         magnitude[i] += std::fabs(static_cast<float>(value));
         if (r == world().rank()) data[i] = value;
       }
     }
-    world().all_reduce_sum(data.data(), static_cast<std::int64_t>(n), DType::bf16, stream);
-    // Each of at most size - 1 additions rounds a partial sum of at most `magnitude` to 8 bits.
+    world().all_reduce_sum(data.data(), static_cast<std::int64_t>(n), dtype, stream);
+    // Each of at most size - 1 additions rounds a partial sum of at most `magnitude`.
     for (std::size_t i = 0; i < n; ++i) {
-      const double bound = (world().size() - 1) * magnitude[i] * std::ldexp(1.0, -8) + 1e-30;
+      const double bound = (world().size() - 1) * magnitude[i] * std::ldexp(1.0, -bits) + 1e-30;
       ASSERT_NEAR(static_cast<float>(data[i]), expected[i], bound) << i << " of " << n;
     }
-    expect_same_everywhere(data.data(), n * sizeof(Bf16));
+    expect_same_everywhere(data.data(), n * sizeof(T));
   }
 }
 
-TEST(Communicator, SumsOfBf16NanAreTheSameNanEverywhere) {
-  std::vector<Bf16> data(64, Bf16(1.0f));
-  data[static_cast<std::size_t>(world().rank())].bits = static_cast<std::uint16_t>(0x7f81 + world().rank());
-  data[63].bits = static_cast<std::uint16_t>(0xff81 + world().rank());
-  world().all_reduce_sum(data.data(), 64, DType::bf16, stream);
+TEST(Communicator, SumsBf16AndF16WithOneRoundingAnAdditionAndEverywhereTheSame) {
+  expect_short_sums<Bf16>(DType::bf16, 8);
+  expect_short_sums<F16>(DType::f16, 11);
+}
+
+// nan: the bits of a signalling one, which each rank adds its number to.
+template <class T>
+void expect_same_nan(DType dtype, int nan) {
+  std::vector<T> data(64, T(1.0f));
+  data[static_cast<std::size_t>(world().rank())].bits = static_cast<std::uint16_t>(nan + world().rank());
+  data[63].bits = static_cast<std::uint16_t>((nan | 0x8000) + world().rank());
+  world().all_reduce_sum(data.data(), 64, dtype, stream);
   EXPECT_TRUE(std::isnan(static_cast<float>(data[63])));
   EXPECT_EQ(static_cast<float>(data[62]), static_cast<float>(world().size()));
-  if (world().size() > 1) expect_same_everywhere(data.data(), data.size() * sizeof(Bf16));
+  if (world().size() > 1) expect_same_everywhere(data.data(), data.size() * sizeof(T));
+}
+
+TEST(Communicator, SumsOfNanAreTheSameNanEverywhere) {
+  expect_same_nan<Bf16>(DType::bf16, 0x7f81);
+  expect_same_nan<F16>(DType::f16, 0x7c01);
 }
 
 TEST(Communicator, SumsIntegersAndTakesMaximaOfVectors) {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "base/bf16.hpp"
+#include "base/f16.hpp"
 #include "mpi/mpi_main.hpp"
 
 namespace hydrajob {
@@ -34,6 +35,8 @@ std::uint32_t seed() {
   }();
   return value;
 }
+
+constexpr std::size_t sizes[] = {1, 127, 4099, 1048583};
 
 class DeviceGroupTest : public testing::Test {
  protected:
@@ -81,12 +84,36 @@ class DeviceGroupTest : public testing::Test {
     for (const std::string& theirs : world().all_gather(mine)) EXPECT_TRUE(theirs == mine);
   }
 
+  // bits: of a significand, the leading one too.
+  template <class T>
+  void expect_short_sums(DType dtype, int bits) {
+    for (const std::size_t n : sizes) {
+      std::vector<double> expected(n, 0.0), magnitude(n, 0.0);
+      std::vector<T> mine(n);
+      for (int r = 0; r < world().size(); ++r) {
+        const auto theirs = values_of(r, n);
+        for (std::size_t i = 0; i < n; ++i) {
+          const T value(theirs[i]);
+          expected[i] += static_cast<float>(value);
+          magnitude[i] += std::fabs(static_cast<float>(value));
+          if (r == world().rank()) mine[i] = value;
+        }
+      }
+      const auto data = upload(mine);
+      on_->all_reduce_sum(data->data(), static_cast<std::int64_t>(n), dtype, device_->stream());
+      const auto sums = download<T>(*data);
+      for (std::size_t i = 0; i < n; ++i) {
+        const double bound = world().size() * magnitude[i] * std::ldexp(1.0, -bits) + 1e-30;
+        ASSERT_NEAR(static_cast<float>(sums[i]), expected[i], bound) << i << " of " << n;
+      }
+      expect_same_everywhere(sums);
+    }
+  }
+
   std::unique_ptr<Device> device_;
   std::unique_ptr<DeviceGroup> group_;
   Communicator* on_ = nullptr;
 };
-
-constexpr std::size_t sizes[] = {1, 127, 4099, 1048583};
 
 TEST_F(DeviceGroupTest, SumsF32) {
   for (const std::size_t n : sizes) {
@@ -103,28 +130,9 @@ TEST_F(DeviceGroupTest, SumsF32) {
   }
 }
 
-TEST_F(DeviceGroupTest, SumsBf16) {
-  for (const std::size_t n : sizes) {
-    std::vector<double> expected(n, 0.0), magnitude(n, 0.0);
-    std::vector<Bf16> mine(n);
-    for (int r = 0; r < world().size(); ++r) {
-      const auto theirs = values_of(r, n);
-      for (std::size_t i = 0; i < n; ++i) {
-        const Bf16 value(theirs[i]);
-        expected[i] += static_cast<float>(value);
-        magnitude[i] += std::fabs(static_cast<float>(value));
-        if (r == world().rank()) mine[i] = value;
-      }
-    }
-    const auto data = upload(mine);
-    on_->all_reduce_sum(data->data(), static_cast<std::int64_t>(n), DType::bf16, device_->stream());
-    const auto sums = download<Bf16>(*data);
-    for (std::size_t i = 0; i < n; ++i) {
-      const double bound = world().size() * magnitude[i] * std::ldexp(1.0, -8) + 1e-30;
-      ASSERT_NEAR(static_cast<float>(sums[i]), expected[i], bound) << i << " of " << n;
-    }
-    expect_same_everywhere(sums);
-  }
+TEST_F(DeviceGroupTest, SumsBf16AndF16) {
+  expect_short_sums<Bf16>(DType::bf16, 8);
+  expect_short_sums<F16>(DType::f16, 11);
 }
 
 TEST_F(DeviceGroupTest, SumsIntegersAndTakesMaxima) {

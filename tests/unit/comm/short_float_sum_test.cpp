@@ -1,5 +1,6 @@
-// The vectorised sum of bf16 against Bf16's own conversion, over special values and random bits.
-#include "comm/bf16_sum.hpp"
+// The vectorised sums of bf16 and f16 against the types' own conversions, over special values and random
+// bits.
+#include "comm/short_float_sum.hpp"
 
 #include <cmath>
 #include <random>
@@ -10,51 +11,65 @@
 namespace hydrajob {
 namespace {
 
-Bf16 of_bits(std::uint32_t bits) {
-  Bf16 value;
+template <class T>
+T of_bits(std::uint32_t bits) {
+  T value;
   value.bits = static_cast<std::uint16_t>(bits);
   return value;
 }
 
-void expect_sum(const std::vector<Bf16>& a, const std::vector<Bf16>& b) {
-  std::vector<Bf16> ab = b, ba = a;
-  add_bf16(a.data(), ab.data(), static_cast<std::int64_t>(a.size()));
-  add_bf16(b.data(), ba.data(), static_cast<std::int64_t>(a.size()));
+template <class T>
+void expect_sum(const std::vector<T>& a, const std::vector<T>& b) {
+  std::vector<T> ab = b, ba = a;
+  add(a.data(), ab.data(), static_cast<std::int64_t>(a.size()));
+  add(b.data(), ba.data(), static_cast<std::int64_t>(a.size()));
   for (std::size_t i = 0; i < a.size(); ++i) {
     const float sum = static_cast<float>(a[i]) + static_cast<float>(b[i]);
     ASSERT_EQ(ab[i].bits, ba[i].bits) << "order of " << a[i].bits << " and " << b[i].bits;
     if (std::isnan(sum)) {
       ASSERT_TRUE(std::isnan(static_cast<float>(ab[i])));
     } else {
-      ASSERT_EQ(ab[i].bits, Bf16(sum).bits) << a[i].bits << " + " << b[i].bits;
+      ASSERT_EQ(ab[i].bits, T(sum).bits) << a[i].bits << " + " << b[i].bits;
     }
   }
 }
 
-TEST(Bf16Sum, RandomBits) {
+template <class T>
+void expect_sums_of_random_bits() {
   const unsigned seed = 20240517;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 generator(seed);
-  std::vector<Bf16> a, b;
+  std::vector<T> a, b;
   for (int i = 0; i < 200003; ++i) {
-    a.push_back(of_bits(generator()));
-    b.push_back(of_bits(generator()));
+    a.push_back(of_bits<T>(generator()));
+    b.push_back(of_bits<T>(generator()));
   }
   expect_sum(a, b);
 }
 
-TEST(Bf16Sum, SpecialValues) {
-  // ±0, ±1, smallest and largest finite, ±infinity, quiet and signalling NaN of both signs
-  const std::vector<std::uint32_t> special = {0x0000, 0x8000, 0x3f80, 0xbf80, 0x0001, 0x7f7f, 0xff7f,
-                                              0x7f80, 0xff80, 0x7fc0, 0x7f81, 0xffff, 0xff81};
-  std::vector<Bf16> a, b;
+template <class T>
+void expect_sums_of_all_pairs(const std::vector<std::uint32_t>& special) {
+  std::vector<T> a, b;
   for (const std::uint32_t x : special) {
     for (const std::uint32_t y : special) {
-      a.push_back(of_bits(x));
-      b.push_back(of_bits(y));
+      a.push_back(of_bits<T>(x));
+      b.push_back(of_bits<T>(y));
     }
   }
   expect_sum(a, b);
+}
+
+TEST(ShortFloatSum, RandomBits) {
+  expect_sums_of_random_bits<Bf16>();
+  expect_sums_of_random_bits<F16>();
+}
+
+// ±0, ±1, smallest and largest finite, ±infinity, quiet and signalling NaN of both signs
+TEST(ShortFloatSum, SpecialValues) {
+  expect_sums_of_all_pairs<Bf16>({0x0000, 0x8000, 0x3f80, 0xbf80, 0x0001, 0x7f7f, 0xff7f, 0x7f80, 0xff80,
+                                  0x7fc0, 0x7f81, 0xffff, 0xff81});
+  expect_sums_of_all_pairs<F16>({0x0000, 0x8000, 0x3c00, 0xbc00, 0x0001, 0x7bff, 0xfbff, 0x7c00, 0xfc00,
+                                 0x7e00, 0x7c01, 0xffff, 0xfc01});
 }
 
 }  // namespace
