@@ -1,6 +1,6 @@
 // Whether the recall model (docs/recall.md) answers, and by how much the answer leads any other token: the
 // tables of docs/recall.md, by prefix, mode and type. Alone or under mpirun, the model split over the ranks.
-//   bench/recall ARCHITECTURE.yaml [PREFIX,PREFIX,… [MODE,MODE,… [f32|bf16[,…] [SEED]]]]
+//   bench/recall ARCHITECTURE.yaml [PREFIX,PREFIX,… [MODE,MODE,… [f32|bf16|f16[,…] [SEED]]]]
 #include <chrono>
 #include <iostream>
 #include <random>

@@ -37,7 +37,7 @@ from table_provenance import gpu_of, provenance, wrapped  # noqa: E402
 EXIT_OK, EXIT_DIFFERS, EXIT_USAGE, EXIT_STORE = 0, 1, 2, 3  # argparse exits 2 for a wrong command line
 BLOCK = re.compile(r"(?m)^<!-- table: (?P<words>.*?) -->\n(?P<body>(?:(?!<!-- ).*\n)*?)<!-- end -->$")
 MARKER = re.compile(r"(?m)^<!-- table:.*")
-ELEMENT_BYTES = {"f32": 4, "bf16": 2}
+ELEMENT_BYTES = {"f32": 4, "bf16": 2, "f16": 2}
 
 
 class PageError(Exception):

@@ -7,18 +7,18 @@
 namespace hydrajob {
 namespace {
 
-std::map<DType, double> read_rates(Fields& fields) {
-  std::map<DType, double> rates;
-  const Node* map = fields.take("matmul_flops_per_s");
-  if (map == nullptr) return rates;
-  Fields by_dtype(*map, "matmul_flops_per_s");
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+std::map<DType, double> read_by_dtype(Fields& fields, const std::string& name) {
+  std::map<DType, double> values;
+  const Node* map = fields.take(name);
+  if (map == nullptr) return values;
+  Fields by_dtype(*map, name);
+  for (const DType dtype : every_dtype) {
     const std::string key(name_of(dtype));
-    if (map->find(key) != nullptr) rates[dtype] = by_dtype.positive(key);
+    if (map->find(key) != nullptr) values[dtype] = by_dtype.positive(key);
     by_dtype.take(key);
   }
   by_dtype.finish();
-  return rates;
+  return values;
 }
 
 Link read_link(Fields& fields, const std::string& key) {
@@ -68,11 +68,11 @@ MachineDescription parse_machine(const std::string& yaml, const std::string& ori
   m.origin = fields.text("origin");
   m.device = fields.text("device");
   m.links.ranks_per_node = fields.integer("ranks_per_node", 1);
-  m.matmul_flops_per_s = read_rates(fields);
+  m.matmul_flops_per_s = read_by_dtype(fields, "matmul_flops_per_s");
   m.memory_bytes_per_s = fields.positive("memory_bytes_per_s");
   m.memory_bytes = fields.positive("memory_bytes");
   m.cache_bytes = fields.not_negative("cache_bytes", 0);
-  m.packed_element_bytes = fields.not_negative("packed_element_bytes", 0);
+  m.packed_element_bytes = read_by_dtype(fields, "packed_element_bytes");
   m.shortest_part = fields.not_negative("shortest_part", 0);
   m.spare_results = fields.not_negative("spare_results", 0);
   m.kernels_bytes = fields.not_negative("kernels_bytes", 0);

@@ -44,7 +44,8 @@ struct MachineDescription {
   double memory_bytes_per_s = 0;  // of a copy, bytes read plus bytes written
   double memory_bytes = 0;        // that a rank may use
   double cache_bytes = 0;
-  double packed_element_bytes = 0;  // as Ceilings in grid/cost_model.hpp, and the next three
+  // As Ceilings in grid/cost_model.hpp, and the next three; of a dtype that is not there: as the dtype.
+  std::map<DType, double> packed_element_bytes;
   double shortest_part = 0;
   double spare_results = 0;
   double kernels_bytes = 0;

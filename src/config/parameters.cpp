@@ -51,7 +51,7 @@ std::vector<ParameterInfo> what_runs() {
       {.name = "dtype",
        .type = choice,
        .doc = "element type of weights, activations and cache",
-       .choices = {"f32", "bf16"},
+       .choices = {"f32", "bf16", "f16"},
        .fallback = word("bf16")},
       {.name = "device",
        .type = choice,

@@ -18,9 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // The extensions that shape the speed of the kernels.
-constexpr std::array<std::string_view, 14> notable{
-    "avx",         "avx2",     "fma",         "f16c",     "avx512f",  "avx512bw", "avx512vl",
-    "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "sve",      "bf16"};
+constexpr std::array<std::string_view, 16> notable{
+    "avx",      "avx2",        "fma",         "f16c",     "avx512f",  "avx512bw", "avx512vl", "avx512_vnni",
+    "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_fp16", "sve",      "bf16"};
 
 std::string first_line(const fs::path& file) {
   std::ifstream in(file);

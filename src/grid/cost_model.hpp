@@ -19,7 +19,8 @@ struct Ceilings {
   double memory_bytes = 0;        // what a rank may use
   std::string origin;             // how they are known: "measured"
   double cache_bytes = 0;         // of the last-level caches within its reach, together
-  // Of an element of a weight as the kernels keep it: a CPU without bf16 products holds f32. 0: as the dtype.
+  // Of an element of a weight as the kernels keep it: a CPU without products of the dtype holds f32. 0: as
+  // the dtype.
   double packed_element_bytes = 0;
   // How attention is cut (AttentionCuts in kernels/attention.hpp): a row's range of tokens into parts no
   // shorter than this, 0: not by a plan on the device; and the partial results that there is place for beside

@@ -1,18 +1,26 @@
 #include "grid/described_machine.hpp"
 
 namespace hydrajob {
+namespace {
+
+// 0: not known.
+double known(const std::map<DType, double>& values, DType dtype) {
+  const auto found = values.find(dtype);
+  return found == values.end() ? 0 : found->second;
+}
+
+}  // namespace
 
 CeilingsByDevice ceilings_of(const MachineDescription& machine, std::int64_t ranks) {
   CeilingsByDevice ceilings;
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     Ceilings& c = ceilings[machine.device][dtype];
-    const auto rate = machine.matmul_flops_per_s.find(dtype);
-    if (rate != machine.matmul_flops_per_s.end()) c.matmul_flops_per_s = rate->second;
+    c.matmul_flops_per_s = known(machine.matmul_flops_per_s, dtype);
     c.memory_bytes_per_s = machine.memory_bytes_per_s;
     c.memory_bytes = machine.memory_bytes;
     c.origin = machine.origin;
     c.cache_bytes = machine.cache_bytes;
-    c.packed_element_bytes = machine.packed_element_bytes;
+    c.packed_element_bytes = known(machine.packed_element_bytes, dtype);
     c.shortest_part = machine.shortest_part;
     c.spare_results = machine.spare_results;
     c.kernels_bytes = machine.kernels_bytes;

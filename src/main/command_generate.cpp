@@ -47,7 +47,7 @@ po::options_description described() {
   add("batch", po::value<std::int64_t>()->value_name("N"),
       "completions at once at most; 1024, or as many as memory holds");
   add("device", po::value<std::string>()->value_name("NAME"), "auto, cpu or cuda");
-  add("dtype", po::value<std::string>(), "bf16 or f32: what is computed in; the model file's own");
+  add("dtype", po::value<std::string>(), "bf16, f16 or f32: what is computed in; the model file's own");
   add("threads", po::value<int>()->value_name("N"),
       "CPU threads of each rank; its share of the node's cores otherwise");
   add("time-limit", po::value<double>()->value_name("S"), "seconds this job has; it stops in time, with 75");

@@ -33,7 +33,7 @@ po::options_description described() {
       "the model file; a model that is there is replaced. With --split a new folder");
   add("split", po::value<int>()->value_name("N"),
       "one file for each of N ranks, which only runs of tensor_parallel N read");
-  add("dtype", po::value<std::string>(), "bf16 or f32; otherwise the one that holds the values exactly");
+  add("dtype", po::value<std::string>(), "bf16, f16 or f32; otherwise the one that holds the values exactly");
   add("name", po::value<std::string>(),
       "of the architecture, in results and messages; otherwise the folder's");
   add("help,h", "print this");

@@ -24,7 +24,7 @@ po::options_description described() {
   auto add = options.add_options();
   add("output,o", po::value<std::string>()->value_name("MODEL.h5"),
       "the model file; replaced if it is there");
-  add("dtype", po::value<std::string>()->default_value("bf16"), "bf16 or f32");
+  add("dtype", po::value<std::string>()->default_value("bf16"), "bf16, f16 or f32");
   add("kind", po::value<std::string>()->default_value("random"),
       "random: seeded values; recall: a model that finds what it is asked for (docs/recall.md)");
   add("seed", po::value<std::int64_t>()->default_value(1), "of the random weights, 0 or more");

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/bf16.hpp"
+#include "base/element.hpp"
 #include "base/error.hpp"
 #include "base/philox.hpp"
 
@@ -73,11 +73,7 @@ Bench make_bench(Device& device, Kernels& kernels, int ranks_of_node, DType dtyp
   const std::size_t elements = static_cast<std::size_t>(side_of(device) * side_of(device));
   bench.x = device.allocate(elements * size_of(dtype));
   bench.y = device.allocate(elements * sizeof(float));
-  if (dtype == DType::f32) {
-    fill_matrices<float>(bench, device, kernels, dtype);
-  } else {
-    fill_matrices<Bf16>(bench, device, kernels, dtype);
-  }
+  with_element(dtype, [&](auto element) { fill_matrices<decltype(element)>(bench, device, kernels, dtype); });
   const std::size_t bytes = copy_bytes(device, ranks_of_node);
   bench.source = device.allocate(bytes);
   bench.target = device.allocate(bytes);

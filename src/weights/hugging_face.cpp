@@ -1,8 +1,6 @@
 // The weights of a model as Hugging Face publishes them: config.json, and its tensors in one safetensors file
 // or several with an index.
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +15,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/bf16.hpp"
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -40,18 +37,6 @@ using weights::StoredTensor;
 constexpr const char* single_name = "model.safetensors";
 constexpr const char* index_name = "model.safetensors.index.json";
 constexpr std::size_t most_named = 4;  // tensors, in a message
-
-// IEEE half precision; every value is exact in f32.
-float from_half(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 0x1fu,
-                      fraction = half & 0x3ffu;
-  if (exponent == 0) {
-    const float value = std::ldexp(static_cast<float>(fraction), -24);
-    return sign != 0 ? -value : value;
-  }
-  const std::uint32_t wide = exponent == 0x1fu ? 0xffu : exponent + 112;  // 127 - 15
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
-}
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
@@ -154,12 +139,12 @@ class HuggingFaceWeights final : public WeightSource {
     return digest128(text);
   }
 
-  // Of every tensor. A model file holds no f16: f32 is exact for it.
+  // Of every tensor, where it is of all; f32 is exact for each.
   DType dtype() const {
-    for (const TensorInfo& tensor : tensors_of(architecture_)) {
-      if (at(counterpart_of(tensor.name).name).tensor->dtype != "BF16") return DType::f32;
-    }
-    return DType::bf16;
+    std::set<DType> stored;
+    for (const TensorInfo& tensor : tensors_of(architecture_))
+      stored.insert(dtype_of(*at(counterpart_of(tensor.name).name).tensor));
+    return stored.size() == 1 ? *stored.begin() : DType::f32;
   }
 
   void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
@@ -171,7 +156,8 @@ class HuggingFaceWeights final : public WeightSource {
     }
     const std::int64_t elements = rows.count() * tensor.cols;
     const auto bytes = static_cast<std::size_t>(elements) * element_bytes(*place.tensor);
-    const bool as_stored = place.tensor->dtype == (dtype == DType::f32 ? "F32" : "BF16");
+    const DType stored = dtype_of(*place.tensor);
+    const bool as_stored = stored == dtype;
     if (!as_stored) stored_.resize(bytes);
     auto* into = as_stored ? static_cast<std::byte*>(target) : stored_.data();
     if (counterpart.transposed) {
@@ -180,7 +166,10 @@ class HuggingFaceWeights final : public WeightSource {
       const std::size_t row = static_cast<std::size_t>(tensor.cols) * element_bytes(*place.tensor);
       place.file->read(place.tensor->offset + static_cast<std::size_t>(rows.begin) * row, bytes, into);
     }
-    if (!as_stored) convert_stored(place.tensor->dtype, target, dtype, elements);
+    if (!as_stored && !convert_in_range(stored_.data(), stored, target, dtype, elements)) {
+      throw UsageError(fmt::format("{}: tensor '{}' has a value beyond the range of {}", place.file->path(),
+                                   counterpart.name, name_of(dtype)));
+    }
   }
 
  private:
@@ -189,7 +178,12 @@ class HuggingFaceWeights final : public WeightSource {
     const StoredTensor* tensor = nullptr;
   };
 
-  static std::size_t element_bytes(const StoredTensor& tensor) { return tensor.dtype == "F32" ? 4 : 2; }
+  // Of one that check_tensor() has let pass.
+  static DType dtype_of(const StoredTensor& tensor) {
+    if (tensor.dtype == "F32") return DType::f32;
+    return tensor.dtype == "BF16" ? DType::bf16 : DType::f16;
+  }
+  static std::size_t element_bytes(const StoredTensor& tensor) { return size_of(dtype_of(tensor)); }
 
   // One file before several, as transformers looks for them.
   void open_all(const fs::path& folder) {
@@ -296,22 +290,6 @@ class HuggingFaceWeights final : public WeightSource {
       part(reinterpret_cast<std::uint32_t*>(into));
     } else {
       part(reinterpret_cast<std::uint16_t*>(into));
-    }
-  }
-
-  void convert_stored(const std::string& dtype, void* target, DType wanted, std::int64_t n) const {
-    if (dtype != "F16") {
-      convert(stored_.data(), dtype == "F32" ? DType::f32 : DType::bf16, target, wanted, n);
-      return;
-    }
-    const auto* halves = reinterpret_cast<const std::uint16_t*>(stored_.data());
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float value = from_half(halves[i]);
-      if (wanted == DType::f32) {
-        static_cast<float*>(target)[i] = value;
-      } else {
-        static_cast<Bf16*>(target)[i] = Bf16(value);
-      }
     }
   }
 

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "store/hdf5_handle.hpp"
 #include "weights/file_descriptor.hpp"
+#include "weights/hdf5_element.hpp"
 #include "weights/model_format.hpp"
 
 namespace hydrajob::weights {
@@ -109,10 +110,11 @@ class HeadFile {
 
   void write_tensors(Head& head) {
     const Handle group = create_group("tensors");
+    const Hdf5Element element = hdf5_element(content_.dtype);
     for (std::size_t i = 0; i < content_.tensors.size(); ++i) {
       const TensorInfo& tensor = content_.tensors[i];
       const Handle dataset =
-          create_dataset(group, tensor.name.c_str(), file_type(),
+          create_dataset(group, tensor.name.c_str(), element.type,
                          {static_cast<hsize_t>(tensor.rows), static_cast<hsize_t>(tensor.cols)});
       const std::vector<std::uint64_t> checksums = checksums_of(content_, i);
       text(dataset, "dtype", std::string(name_of(content_.dtype)));
@@ -145,9 +147,6 @@ class HeadFile {
     text(dataset, "digest", digest128(tokenizer.bytes));
     return H5Dget_offset(dataset);
   }
-
-  // HDF5 has no bfloat16: its bits are kept in unsigned integers, and an attribute says so.
-  hid_t file_type() const { return content_.dtype == DType::bf16 ? H5T_STD_U16LE : H5T_IEEE_F32LE; }
 
   void text(hid_t object, const char* name, const std::string& value) const {
     const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);

@@ -19,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "store/hdf5_handle.hpp"
+#include "weights/hdf5_element.hpp"
 #include "weights/hdf5_read.hpp"
 #include "weights/model_format.hpp"
 
@@ -96,11 +97,16 @@ class Reader {
     architecture_text_ = text_of(file_, "architecture", "the file");
     model_.architecture = parse_architecture(architecture_text_, path_ + " (its architecture)");
     const std::string dtype = text_of(file_, "dtype", "the file");
-    if (dtype != name_of(DType::bf16) && dtype != name_of(DType::f32))
-      refuse(fmt::format("dtype is '{}', expected 'bf16' or 'f32'", dtype));
-    model_.dtype = parse_dtype(dtype);
+    model_.dtype = dtype_named(dtype);
     model_.digest = text_of(file_, "digest", "the file");
     read_part();
+  }
+
+  DType dtype_named(const std::string& name) const {
+    for (const DType dtype : every_dtype) {
+      if (name == name_of(dtype)) return dtype;
+    }
+    refuse(fmt::format("dtype is '{}', expected 'f32', 'bf16' or 'f16'", name));
   }
 
   // One rank's part of a model, or the whole of it.
@@ -154,13 +160,10 @@ class Reader {
     const std::string dtype = text_of(dataset, "dtype", where);
     if (dtype != name_of(model_.dtype))
       refuse(fmt::format("{} has dtype {}, the file says {}", where, dtype, name_of(model_.dtype)));
-    const bool bf16 = model_.dtype == DType::bf16;
+    const Hdf5Element element = hdf5_element(model_.dtype);
     const Handle type(H5Dget_type(dataset), H5Tclose);
-    if (H5Tequal(type, bf16 ? H5T_STD_U16LE : H5T_IEEE_F32LE) <= 0) {
-      refuse(fmt::format("{} does not hold {}", where,
-                         bf16 ? "unsigned 16-bit integers (bf16), little-endian"
-                              : "32-bit floating-point numbers, little-endian"));
-    }
+    if (H5Tequal(type, element.type) <= 0)
+      refuse(fmt::format("{} does not hold {}", where, element.described));
   }
 
   std::vector<std::uint64_t> checksums_of(hid_t dataset, const TensorInfo& tensor,

@@ -28,6 +28,8 @@ void throw_failure(const std::string& path, const TensorEntry& entry, const Read
                                                 : std::strerror(failure.error)));
     case ReadFailure::Kind::end_of_file:
       throw UsageError(where + " is cut: the file became shorter");
+    case ReadFailure::Kind::overflow:
+      throw UsageError(fmt::format("{} has a value beyond the range of {}", where, name_of(failure.to)));
     default:
       break;
   }
@@ -57,8 +59,9 @@ struct PieceReader::Target {
   DType to;
   WeightSink& sink;
   WeightSink::Room room = {};
-  std::size_t used = 0;  // bytes of the room
-  std::size_t left;      // bytes that are still to come
+  std::size_t used = 0;    // bytes of the room
+  bool overflown = false;  // by a finite value
+  std::size_t left;        // bytes that are still to come
 
   std::byte* place() { return room.data + used; }
   // Elements that the room still takes; a new one is asked for where it is full.
@@ -111,8 +114,11 @@ ReadFailure PieceReader::read_range(const TensorEntry& entry, std::int64_t index
     const ReadFailure failure = read_run(entry, at, count, wanted ? &target : nullptr);
     if (failure.kind != ReadFailure::Kind::none) return failure;
   }
-  if (digest_.value() == entry.checksums[static_cast<std::size_t>(index)]) return {};
-  return {ReadFailure::Kind::checksum, 0, index};
+  if (digest_.value() != entry.checksums[static_cast<std::size_t>(index)])
+    return {ReadFailure::Kind::checksum, 0, index};
+  // Only now: damage makes large values.
+  if (target.overflown) return {.kind = ReadFailure::Kind::overflow, .to = target.to};
+  return {};
 }
 
 // One request. `target` null: it is only hashed.
@@ -128,7 +134,8 @@ ReadFailure PieceReader::read_run(const TensorEntry& entry, std::int64_t first, 
   }
   digest_.add(place, bytes);
   if (target == nullptr) return {};
-  if (!straight) convert(place, from_, target->place(), target->to, count);
+  if (!straight && !convert_in_range(place, from_, target->place(), target->to, count))
+    target->overflown = true;
   target->advance(count);
   return {};
 }

@@ -18,10 +18,11 @@ namespace hydrajob::weights {
 
 // Why rows were not read. No exception: threads that may not throw bring it back.
 struct ReadFailure {
-  enum class Kind { none, reading, end_of_file, checksum };
+  enum class Kind { none, reading, end_of_file, overflow, checksum };
   Kind kind = Kind::none;
   int error = 0;           // errno
-  std::int64_t range = 0;  // that does not match
+  std::int64_t range = 0;  // whose checksum does not match
+  DType to = DType::f32;   // whose numbers end before a value
 };
 
 // As the UsageError that names the file, the tensor and, of a checksum, its rows.

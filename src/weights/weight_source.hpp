@@ -136,7 +136,7 @@ std::unique_ptr<WeightSource> make_random_weights(const Architecture& architectu
                                                   int threads);
 
 // A model that, after a token that has stood once before, says what followed it there (docs/recall.md); exact
-// in every mode, at every degree and in both types. Throws UsageError where the architecture does not fit.
+// in every mode, at every degree and in every type. Throws UsageError where the architecture does not fit.
 std::unique_ptr<WeightSource> make_recall_weights(const Architecture& architecture);
 
 struct Checkpoint {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/bf16.hpp"
+#include "base/element.hpp"
 #include "base/error.hpp"
 #include "base/philox.hpp"
 #include "engine/layout.hpp"
@@ -184,11 +184,10 @@ class Attention final : public Workload {
     for (std::int64_t i = 0; i < pattern_elements; ++i) {
       const auto word = philox4x32({static_cast<std::uint32_t>(i), patterns_, 0, 0}, key)[0];
       const float value = (2.0f * uniform_open(word) - 1.0f) * 1.7320508f;
-      if (dtype == DType::f32) {
-        reinterpret_cast<float*>(pattern.data())[i] = value;
-      } else {
-        reinterpret_cast<Bf16*>(pattern.data())[i] = Bf16(value);
-      }
+      with_element(dtype, [&](auto element) {
+        using T = decltype(element);
+        reinterpret_cast<T*>(pattern.data())[i] = T(value);
+      });
     }
     return pattern;
   }

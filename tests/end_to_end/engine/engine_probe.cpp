@@ -1,5 +1,5 @@
 // Runs the engine on a batch given as text and writes what it computed, for engine_test.py to compare:
-//   engine_probe MODEL f32|bf16 MODE CHUNK TEMPERATURE TOP_P SEED BATCH.txt OUT.bin      (alone or under
+//   engine_probe MODEL f32|bf16|f16 MODE CHUNK TEMPERATURE TOP_P SEED BATCH.txt OUT.bin      (alone or under
 //   mpirun)
 // BATCH.txt: "new_tokens N", then "node PARENT id…" and "sequence NODE id…" lines.
 // HYDRAJOB_TEST_DEVICE=cuda: on the GPU; HYDRAJOB_TEST_RECORD=no: without a graph of the decode step.

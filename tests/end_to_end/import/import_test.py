@@ -11,7 +11,7 @@ import subprocess
 import h5py
 import numpy as np
 
-from checkpoint import CONFIG, DECODE, header_of, random_tensors, safetensors, save, to_bf16
+from checkpoint import CONFIG, DECODE, ENCODE, header_of, random_tensors, safetensors, save, to_bf16
 from importing import HYDRAJOB, SEED, ImportTest, main
 
 LAYER = {"attention_norm": "input_layernorm", "attention.q": "self_attn.q_proj", "attention.k": "self_attn.k_proj",
@@ -33,12 +33,14 @@ class Values(ImportTest):
             values = DECODE[stored_as](stored)
             expected = values.T if name.endswith((".attention.o", ".mlp.down")) else values.reshape(dataset.shape)
             found = dataset[:]
-            wanted = to_bf16(expected) if dtype == "bf16" else expected.astype(np.float32)
+            wanted = ENCODE[dtype.upper()](expected)
+            self.assertEqual(found.dtype, wanted.dtype, name)
             np.testing.assert_array_equal(found, wanted.reshape(expected.shape), f"{name}, seed {SEED}")
     def test_every_tensor_of_every_type(self):
-        for stored, options, dtype in (("BF16", (), "bf16"), ("F32", (), "f32"), ("F16", (), "f32"),
+        for stored, options, dtype in (("BF16", (), "bf16"), ("F32", (), "f32"), ("F16", (), "f16"),
                                        ("F32", ("--dtype", "bf16"), "bf16"), ("F16", ("--dtype", "bf16"), "bf16"),
-                                       ("BF16", ("--dtype", "f32"), "f32")):
+                                       ("BF16", ("--dtype", "f32"), "f32"), ("F16", ("--dtype", "f32"), "f32"),
+                                       ("F32", ("--dtype", "f16"), "f16"), ("BF16", ("--dtype", "f16"), "f16")):
             tensors = random_tensors(CONFIG, stored, self.rng)
             with self.subTest(stored=stored, dtype=dtype), self.imported(CONFIG, tensors, *options) as file:
                 self.assertEqual(file.attrs["dtype"].decode(), dtype)
@@ -52,10 +54,24 @@ class Values(ImportTest):
         every = np.resize(np.arange(2**16, dtype=np.uint16), (1400, 48)).view(np.float16)
         tensors["model.embed_tokens.weight"] = ("F16", every)
         with self.imported(config, tensors) as file:
+            np.testing.assert_array_equal(file["tensors/embedding"][:].view(np.uint16), every.view(np.uint16))
+        with self.imported(config, tensors, "--dtype", "f32") as file:
             found, expected = file["tensors/embedding"][:], every.astype(np.float32)
         np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
         numbers = ~np.isnan(expected)
         np.testing.assert_array_equal(found[numbers].view(np.uint32), expected[numbers].view(np.uint32))
+
+    def test_values_that_f16_does_not_hold_are_refused(self):
+        for stored in ("F32", "BF16"):
+            tensors = random_tensors(CONFIG, stored, self.rng)
+            values = DECODE[stored](tensors["model.norm.weight"][1]).copy()
+            values[7] = -65520
+            tensors["model.norm.weight"] = (stored, ENCODE[stored](values))
+            save(self.folder / "tiny", CONFIG, tensors)
+            self.assertEqual(self.run_import("--dtype", "f16"), 2, stored)
+            self.assertIn("tiny/model.safetensors: tensor 'model.norm.weight' has a value beyond the range of f16",
+                          self.output)
+            self.assertFalse(self.model.exists())
 
     def test_types_that_differ(self):
         """One tensor of more bits than bf16 has, and all are kept exactly; what is passed over does not count."""
@@ -63,9 +79,10 @@ class Values(ImportTest):
         tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = ("F32", np.ones(6, np.float32))
         with self.imported(CONFIG, tensors) as file:
             self.expect_values(file, tensors, "bf16")
-        tensors["model.norm.weight"] = random_tensors(CONFIG, "F32", self.rng)["model.norm.weight"]
-        with self.imported(CONFIG, tensors) as file:
-            self.expect_values(file, tensors, "f32")
+        for other in ("F32", "F16"):
+            tensors["model.norm.weight"] = random_tensors(CONFIG, other, self.rng)["model.norm.weight"]
+            with self.imported(CONFIG, tensors) as file:
+                self.expect_values(file, tensors, "f32")
 
     def test_several_files(self):
         tensors = random_tensors(CONFIG, "BF16", self.rng)
@@ -95,7 +112,7 @@ class Values(ImportTest):
     def test_the_file_runs(self):
         self.imported(CONFIG, random_tensors(CONFIG, "BF16", self.rng)).close()
         (self.folder / "run.yaml").write_text(
-            "name: run\nstore: run.h5\nworkload: generate\nweights: out/model.h5\ndtype: bf16\nmode: hydragen\n"
+            "name: run\nstore: run.h5\nworkload: generate\nweights: out/model.h5\ndtype: [bf16, f16]\nmode: hydragen\n"
             "prefix: 20\nbatch: 3\nnew_tokens: 4\niterations: 1\nwarmup: 0\n")
         done = subprocess.run([HYDRAJOB, "run.yaml", "--device", "cpu", "--threads", "1"], cwd=self.folder,
                               capture_output=True, text=True, timeout=60, check=False)

@@ -42,7 +42,7 @@ def main():
         (HERE / "corpus" / "safetensors" / name).write_bytes(content)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "t.yaml").write_text(ARCHITECTURE)
-        for dtype in ("bf16", "f32"):
+        for dtype in ("bf16", "f16", "f32"):
             subprocess.run([sys.argv[1], "make-model", "t.yaml", "-o", f"{dtype}.h5", "--dtype", dtype], cwd=folder, check=True)
             content = (Path(folder) / f"{dtype}.h5").read_bytes()
             (HERE / "corpus" / "model_file" / f"whole_{dtype}").write_bytes(content)

@@ -146,6 +146,7 @@ const auto name_of_case = [](const auto& instance) {
 INSTANTIATE_TEST_SUITE_P(, Recall,
                          testing::Values(std::make_tuple("recall", DType::f32),
                                          std::make_tuple("recall", DType::bf16),
+                                         std::make_tuple("recall", DType::f16),
                                          std::make_tuple("recall-128", DType::bf16)),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(, RecallLesion, testing::Values(std::make_tuple("recall", DType::bf16)),

@@ -35,8 +35,8 @@ TEST(MachineDescription, WhatIsNotSaidIsNotKnownOrReachedWhole) {
 TEST(MachineDescription, ReadsEveryKey) {
   const MachineDescription m =
       parse(least +
-            "name: 'a machine'\nmatmul_flops_per_s: {bf16: 5e14, f32: 1e14}\ncache_bytes: 1e6\n"
-            "packed_element_bytes: 4\nshortest_part: 256\nspare_results: 1000\nkernels_bytes: 7\n"
+            "name: 'a machine'\nmatmul_flops_per_s: {bf16: 5e14, f32: 1e14, f16: 6e14}\ncache_bytes: 1e6\n"
+            "packed_element_bytes: {f16: 4}\nshortest_part: 256\nspare_results: 1000\nkernels_bytes: 7\n"
             "load_bytes_per_s: 3e9\n"
             "efficiency: {products: 0.8, attention: 0.5, memory: 0.9, layer_s: 1e-5, attention_s: 2e-5}\n"
             "links:\n  node: {latency_s: 1e-6, bytes_per_s: 2e11}\n  peer: {bytes_per_s: 3e11}\n"
@@ -44,8 +44,9 @@ TEST(MachineDescription, ReadsEveryKey) {
   EXPECT_EQ(m.name, "a machine");
   EXPECT_EQ(m.matmul_flops_per_s.at(DType::bf16), 5e14);
   EXPECT_EQ(m.matmul_flops_per_s.at(DType::f32), 1e14);
+  EXPECT_EQ(m.matmul_flops_per_s.at(DType::f16), 6e14);
   EXPECT_EQ(m.cache_bytes, 1e6);
-  EXPECT_EQ(m.packed_element_bytes, 4);
+  EXPECT_EQ(m.packed_element_bytes, (std::map<DType, double>{{DType::f16, 4}}));
   EXPECT_EQ(m.shortest_part, 256);
   EXPECT_EQ(m.spare_results, 1000);
   EXPECT_EQ(m.kernels_bytes, 7);

@@ -93,7 +93,7 @@ class LoadModel : public ::testing::Test {
 
 TEST_F(LoadModel, IsTheSameFilledAndRead) {
   for (const Architecture& architecture : {test::grouped_model(), test::odd_model()}) {
-    for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const DType dtype : every_dtype) {
       const auto source = make_random_weights(architecture, 17, 1);
       Unread filled(*source);
       Unseeded read(*source);

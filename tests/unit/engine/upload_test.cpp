@@ -16,6 +16,7 @@
 #include "unit/config/failure.hpp"
 #include "unit/engine/late_device.hpp"
 #include "unit/weights/models.hpp"
+#include "weights/convert.hpp"
 #include "weights/model_metadata.hpp"
 
 namespace hydrajob {
@@ -61,10 +62,10 @@ class Upload : public ::testing::Test {
     for (const auto& [rows, buffer] : targets) {
       Bytes expected = test::read_rows(*truth, rows.tensor, rows.rows, stored);
       if (dtype != stored) {
-        ASSERT_EQ(stored, DType::bf16);
-        Bytes wide(2 * expected.size(), std::byte{0});
-        for (std::size_t i = 0; i < expected.size(); ++i) wide[i / 2 * 4 + 2 + i % 2] = expected[i];
-        expected = std::move(wide);
+        const std::int64_t n = rows.rows.count() * rows.tensor.cols;
+        Bytes converted(static_cast<std::size_t>(n) * size_of(dtype));
+        convert(expected.data(), stored, converted.data(), dtype, n);
+        expected = std::move(converted);
       }
       const auto* got = buffer->as<std::byte>();
       EXPECT_EQ(Bytes(got, got + buffer->bytes()), expected) << rows.tensor.name;
@@ -100,6 +101,10 @@ TEST_F(Upload, BringsAllOfItThroughFewSlots) {
 TEST_F(Upload, ConvertsToTheTypeThatIsAskedFor) {
   write(test::wide_model(), DType::bf16);
   expect_right(upload_shard(DType::f32), DType::f32, DType::bf16);
+  expect_right(upload_shard(DType::f16), DType::f16, DType::bf16);
+  write(test::wide_model(), DType::f16);
+  expect_right(upload_shard(DType::f16), DType::f16, DType::f16);
+  expect_right(upload_shard(DType::bf16), DType::bf16, DType::f16);
 }
 
 // Shards that begin and end within checksum ranges, KV heads that two ranks share.

@@ -341,7 +341,7 @@ class RandomRuns {
     s.new_tokens = from(1, 9);
     s.prefill_chunk = from(1, 64);
     s.tensor_parallel = static_cast<int>(std::int64_t{1} << from(0, 3));
-    s.dtype = from(0, 1) == 0 ? DType::f32 : DType::bf16;
+    s.dtype = every_dtype[static_cast<std::size_t>(from(0, 2))];
     constexpr Mode modes[] = {Mode::hydragen, Mode::noshared, Mode::paged};
     s.mode = modes[from(0, 2)];
     return s;

@@ -204,6 +204,7 @@ TEST(DTypes, AreAllThatARunMayHave) {
   };
   EXPECT_EQ(dtypes("batch: 1\n"), "bf16 ");
   EXPECT_EQ(dtypes("dtype: f32\n"), "f32 ");
+  EXPECT_EQ(dtypes("dtype: [f16, bf16]\n"), "bf16 f16 ");
   EXPECT_EQ(dtypes("zip: {dtype: [f32, bf16], batch: [1, 2]}\n"), "f32 bf16 ");
   EXPECT_EQ(dtypes("blocks:\n  - dtype: f32\n  - dtype: f32\n    batch: 2\n"), "f32 ");
   // Where a block or a rule's other points say nothing, the default is theirs.

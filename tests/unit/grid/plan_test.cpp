@@ -234,11 +234,16 @@ TEST(DescribedMachine, HasItsMemoryForEveryTypeAndOneNodeForFewRanks) {
   machine.device = "cuda";
   machine.memory_bytes = 5;
   machine.matmul_flops_per_s[DType::bf16] = 7;
+  machine.matmul_flops_per_s[DType::f16] = 6;
+  machine.packed_element_bytes[DType::f16] = 4;
   machine.links.ranks_per_node = 8;
   const CeilingsByDevice ceilings = ceilings_of(machine, 8);
   EXPECT_EQ(ceilings.at("cuda").at(DType::f32).memory_bytes, 5);
   EXPECT_EQ(ceilings.at("cuda").at(DType::f32).matmul_flops_per_s, 0);
   EXPECT_EQ(ceilings.at("cuda").at(DType::bf16).matmul_flops_per_s, 7);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::bf16).packed_element_bytes, 0);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::f16).matmul_flops_per_s, 6);
+  EXPECT_EQ(ceilings.at("cuda").at(DType::f16).packed_element_bytes, 4);
   EXPECT_EQ(ceilings.at("cuda").at(DType::bf16).links.ranks_per_node, 0);
   EXPECT_EQ(ceilings_of(machine, 9).at("cuda").at(DType::bf16).links.ranks_per_node, 8);
   EXPECT_EQ(ceilings_of(machine, 0).at("cuda").at(DType::bf16).links.ranks_per_node, 8);

@@ -9,11 +9,11 @@
 namespace hydrajob {
 namespace {
 
-TEST(Ceilings, AreMeasuredForBothTypes) {
+TEST(Ceilings, AreMeasuredForEveryType) {
   const auto device = make_device({});
   const auto kernels = make_cpu_kernels(2);
   const auto self = make_self_communicator();
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     const Ceilings ceilings = measure_ceilings(*device, *kernels, *self, dtype);
     EXPECT_GT(ceilings.matmul_flops_per_s, 1e8) << "a pocket calculator";
     EXPECT_LT(ceilings.matmul_flops_per_s, 1e16);

@@ -28,9 +28,9 @@ class Foreign : public ::testing::Test {
   }
 
   // A proper model file, then changed.
-  std::string message_after(const std::function<void(hid_t file)>& change) const {
+  std::string message_after(const std::function<void(hid_t file)>& change, DType dtype = DType::bf16) const {
     std::filesystem::remove(path_);  // what is no model is not replaced
-    write_model_file(path_, *make_random_weights(test::grouped_model(), 1, 1), DType::bf16);
+    write_model_file(path_, *make_random_weights(test::grouped_model(), 1, 1), dtype);
     {
       const Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
       change(file);
@@ -100,8 +100,8 @@ TEST_F(Foreign, OtherVersionsAreRefused) {
 TEST_F(Foreign, AttributesMustBeThereAndFit) {
   EXPECT_EQ(message_after([](hid_t file) { H5Adelete(file, "architecture"); }),
             "the file has no attribute 'architecture'");
-  EXPECT_EQ(message_after([](hid_t file) { set_text(file, "/", "dtype", "f16"); }),
-            "dtype is 'f16', expected 'bf16' or 'f32'");
+  EXPECT_EQ(message_after([](hid_t file) { set_text(file, "/", "dtype", "f64"); }),
+            "dtype is 'f64', expected 'f32', 'bf16' or 'f16'");
   EXPECT_EQ(message_after([](hid_t file) { set_text(file, "/", "dtype", "f32"); }),
             "tensor 'embedding' has dtype bf16, the file says f32");
   const std::string bad_yaml =
@@ -146,6 +146,15 @@ TEST_F(Foreign, TensorsMustHaveTheirShapeAndType) {
   H5Pset_chunk(chunked, 2, chunk);
   EXPECT_EQ(replaced({301, 48}, H5T_STD_U16LE, chunked),
             "tensor 'embedding' holds no data, or is not contiguous");
+}
+
+TEST_F(Foreign, TensorsOfF16MustBeFloatingPointNumbers) {
+  const auto bits = [](hid_t file) {
+    replace_embedding(file, {301, 48}, H5T_STD_U16LE, H5P_DEFAULT);
+    set_text(file, "tensors/embedding", "dtype", "f16");
+  };
+  EXPECT_EQ(message_after(bits, DType::f16),
+            "tensor 'embedding' does not hold 16-bit floating-point numbers, little-endian");
 }
 
 TEST_F(Foreign, ChecksumsMustBeThere) {

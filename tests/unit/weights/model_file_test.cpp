@@ -1,21 +1,26 @@
-// A model file gives back what was written, to any rank of any degree and in either type; writing it is all
+// A model file gives back what was written, to any rank of any degree and in any type; writing it is all
 // or nothing.
 #include <cmath>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sys/resource.h>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "base/bf16.hpp"
 #include "base/error.hpp"
+#include "base/f16.hpp"
 #include "base/file.hpp"
 #include "unit/base/nobody.hpp"
 #include "unit/base/temporary_folder.hpp"
 #include "unit/config/failure.hpp"
 #include "unit/weights/models.hpp"
+#include "weights/convert.hpp"
 
 namespace hydrajob {
 namespace {
@@ -55,7 +60,7 @@ TEST_F(ModelFile, SaysWhatItHolds) {
 
 TEST_F(ModelFile, GivesBackEveryTensor) {
   for (const Architecture& a : {grouped_model(), odd_model(), wide_model()}) {
-    for (const DType dtype : {DType::bf16, DType::f32}) {
+    for (const DType dtype : every_dtype) {
       const auto file = open_model_file(write(a, dtype), 2);
       const auto source = make_random_weights(a, 1, 1);
       for (const TensorInfo& tensor : tensors_of(a))
@@ -86,35 +91,95 @@ void expect_shards(const Architecture& a, WeightSource& file, int degree, DType 
 }
 
 TEST_F(ModelFile, GivesEveryRankItsShards) {
-  for (const DType stored : {DType::bf16, DType::f32}) {
-    for (const DType wanted : {DType::bf16, DType::f32}) {
-      const auto grouped = open_model_file(write(grouped_model(), stored), 3);
-      for (const int degree : {1, 2, 4, 8}) expect_shards(grouped_model(), *grouped, degree, wanted);
-      const auto odd = open_model_file(write(odd_model(), stored), 3);
-      for (const int degree : {1, 3, 5}) expect_shards(odd_model(), *odd, degree, wanted);
-      const auto wide = open_model_file(write(wide_model(), stored), 2);
-      for (const int degree : {2, 8}) expect_shards(wide_model(), *wide, degree, wanted);
+  using enum DType;
+  for (const auto& [stored, wanted] :
+       {std::pair{bf16, bf16}, {bf16, f32}, {f32, bf16}, {f32, f32}, {f16, f16}, {bf16, f16}}) {
+    const auto grouped = open_model_file(write(grouped_model(), stored), 3);
+    for (const int degree : {1, 2, 4, 8}) expect_shards(grouped_model(), *grouped, degree, wanted);
+    const auto odd = open_model_file(write(odd_model(), stored), 3);
+    for (const int degree : {1, 3, 5}) expect_shards(odd_model(), *odd, degree, wanted);
+    const auto wide = open_model_file(write(wide_model(), stored), 2);
+    for (const int degree : {2, 8}) expect_shards(wide_model(), *wide, degree, wanted);
+  }
+}
+
+// bits: of T's significand, the leading one too.
+template <class T>
+void expect_conversions(WeightSource& of_f32, WeightSource& narrow, const TensorInfo& tensor, DType dtype,
+                        int bits) {
+  const Bytes exact = read_whole(of_f32, tensor, DType::f32);
+  const Bytes rounded = read_whole(of_f32, tensor, dtype);
+  const Bytes widened = read_whole(narrow, tensor, DType::f32);
+  for (std::size_t i = 0; i < rounded.size() / 2; ++i) {
+    float value = 0;
+    float wide = 0;
+    T rounded_value;
+    std::memcpy(&value, exact.data() + 4 * i, 4);
+    std::memcpy(&wide, widened.data() + 4 * i, 4);
+    std::memcpy(&rounded_value, rounded.data() + 2 * i, 2);
+    ASSERT_EQ(static_cast<float>(rounded_value), wide) << i;  // the writer rounded as the reader did
+    const double step = std::ldexp(1.0, std::max(std::ilogb(value), -14) - bits + 1);
+    ASSERT_LE(std::abs(static_cast<double>(wide) - value), step / 2) << i;
+  }
+}
+
+TEST_F(ModelFile, ConvertsExactlyToF32AndRoundsToTheOthers) {
+  const Architecture a = grouped_model();
+  const TensorInfo tensor = find_tensor(a, "embedding");
+  const auto wide = open_model_file(write(a, DType::f32), 2);
+  const auto bf16 = open_model_file(write(a, DType::bf16), 2);
+  const auto f16 = open_model_file(write(a, DType::f16), 2);
+  expect_conversions<Bf16>(*wide, *bf16, tensor, DType::bf16, 8);
+  expect_conversions<F16>(*wide, *f16, tensor, DType::f16, 11);
+}
+
+// f16 has more bits than bf16, and less range.
+TEST_F(ModelFile, ConvertsTheShortTypesIntoEachOtherThroughF32) {
+  const Architecture a = grouped_model();
+  const TensorInfo tensor = find_tensor(a, "embedding");
+  for (const auto& [stored, wanted] : {std::pair{DType::bf16, DType::f16}, {DType::f16, DType::bf16}}) {
+    const auto file = open_model_file(write(a, stored), 2);
+    const Bytes wide = read_whole(*file, tensor, DType::f32);
+    const Bytes converted = read_whole(*file, tensor, wanted);
+    for (std::size_t i = 0; i < converted.size() / 2; ++i) {
+      float value = 0;
+      std::uint16_t bits = 0;
+      std::memcpy(&value, wide.data() + 4 * i, 4);
+      std::memcpy(&bits, converted.data() + 2 * i, 2);
+      ASSERT_EQ(bits, wanted == DType::f16 ? F16(value).bits : Bf16(value).bits) << value;
     }
   }
 }
 
-TEST_F(ModelFile, ConvertsExactlyToF32AndRoundsToBf16) {
-  const Architecture a = grouped_model();
-  const TensorInfo tensor = find_tensor(a, "embedding");
-  const Bytes exact = read_whole(*make_random_weights(a, 1, 1), tensor, DType::f32);
-  const Bytes rounded = read_whole(*open_model_file(write(a, DType::f32), 2), tensor, DType::bf16);
-  const Bytes widened = read_whole(*open_model_file(write(a, DType::bf16), 2), tensor, DType::f32);
-  for (std::size_t i = 0; i < rounded.size() / 2; ++i) {
-    float value = 0;
-    float wide = 0;
-    Bf16 narrow;
-    std::memcpy(&value, exact.data() + 4 * i, 4);
-    std::memcpy(&wide, widened.data() + 4 * i, 4);
-    std::memcpy(&narrow, rounded.data() + 2 * i, 2);
-    ASSERT_EQ(static_cast<float>(narrow), wide) << i;  // the writer rounded as the reader did
-    const double step = std::ldexp(1.0, std::ilogb(value) - 7);
-    ASSERT_LE(std::abs(static_cast<double>(wide) - value), step / 2) << i;
+// Ones, but for one value of lm_head.
+class OneLarge final : public WeightSource {
+ public:
+  explicit OneLarge(float value) : value_(value) {}
+  const Architecture& architecture() const override { return architecture_; }
+  std::string digest() const override { return "one large"; }
+  void read(const TensorInfo& tensor, RowRange rows, DType dtype, void* target) override {
+    std::vector<float> values(static_cast<std::size_t>(rows.count() * tensor.cols), 1.0f);
+    if (tensor.name == "lm_head" && rows.begin == 0) values[3] = value_;
+    convert(values.data(), DType::f32, target, dtype, static_cast<std::int64_t>(values.size()));
   }
+
+ private:
+  Architecture architecture_ = grouped_model();
+  float value_;
+};
+
+TEST_F(ModelFile, WhatF16CannotHoldIsRefused) {
+  const auto refusal = [&](float value) {
+    const auto path = folder_.path() / "large.h5";
+    OneLarge source(value);
+    write_model_file(path, source, DType::f32);
+    const auto file = open_model_file(path, 2);
+    return failure([&] { read_whole(*file, find_tensor(file->architecture(), "lm_head"), DType::f16); });
+  };
+  EXPECT_EQ(refusal(65520), (folder_.path() / "large.h5").string() +
+                                ": tensor 'lm_head' has a value beyond the range of f16");
+  EXPECT_EQ(refusal(-65519), "no error");
+  EXPECT_EQ(refusal(std::numeric_limits<float>::infinity()), "no error");
 }
 
 TEST_F(ModelFile, HasADigestOfItsContentAlone) {

@@ -8,6 +8,7 @@
 
 #include "base/bf16.hpp"
 #include "base/digest.hpp"
+#include "base/f16.hpp"
 #include "base/philox.hpp"
 #include "unit/weights/models.hpp"
 
@@ -111,7 +112,7 @@ TEST(RandomWeights, AreTheSameForAnyRowsAndThreads) {
   const Architecture a = grouped_model();
   const auto one = make_random_weights(a, 11, 1);
   const auto three = make_random_weights(a, 11, 3);
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const TensorInfo& tensor : tensors_of(a)) {
       const Bytes whole = read_whole(*one, tensor, dtype);
       EXPECT_EQ(whole, read_whole(*three, tensor, dtype)) << tensor.name;
@@ -130,17 +131,26 @@ TEST(RandomWeights, AreTheSameForAnyRowsAndThreads) {
   }
 }
 
-TEST(RandomWeights, AreRoundedToNearestInBf16) {
+template <class T>
+void expect_rounded(DType dtype, double unit_roundoff) {
   const Architecture a = grouped_model();
   const auto source = make_random_weights(a, 5, 1);
   const TensorInfo tensor = find_tensor(a, "embedding");
   const std::vector<float> exact = floats_of(*source, tensor);
-  const Bytes bytes = read_whole(*source, tensor, DType::bf16);
+  const Bytes bytes = read_whole(*source, tensor, dtype);
   for (std::size_t i = 0; i < exact.size(); ++i) {
-    Bf16 value;
+    T value;
     std::memcpy(&value, bytes.data() + 2 * i, 2);
-    ASSERT_LE(std::abs(static_cast<float>(value) - exact[i]), std::abs(exact[i]) / 256) << i;
+    const double smallest_normal = std::ldexp(1.0, -14);  // of f16
+    ASSERT_LE(std::abs(static_cast<float>(value) - exact[i]),
+              unit_roundoff * std::max<double>(std::abs(exact[i]), smallest_normal))
+        << i;
   }
+}
+
+TEST(RandomWeights, AreRoundedToNearest) {
+  expect_rounded<Bf16>(DType::bf16, std::ldexp(1.0, -8));
+  expect_rounded<F16>(DType::f16, std::ldexp(1.0, -11));
 }
 
 TEST(RandomWeights, DifferBySeedAndByName) {

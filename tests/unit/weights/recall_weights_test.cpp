@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(, RecallScoresOf, testing::Values(64, 128),
 TEST(RecallWeights, AreTheSameForAnyRows) {
   const Architecture a = recall_architecture(64);
   const auto source = make_recall_weights(a);
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     for (const TensorInfo& tensor : tensors_of(a)) {
       const auto whole = read_whole(*source, tensor, dtype);
       test::Bytes parts;

@@ -20,7 +20,7 @@ PlannedRun attention_run(Mode mode, std::mt19937_64& random) {
   s.n_kv_heads = 1 + static_cast<std::int64_t>(random() % 2);
   s.n_heads = s.n_kv_heads * (1 + static_cast<std::int64_t>(random() % 3));
   s.head_dim = 8;
-  s.dtype = random() % 2 == 0 ? DType::f32 : DType::bf16;
+  s.dtype = every_dtype[random() % every_dtype.size()];
   s.l2 = L2State::warm;
   s.warmup = 2;
   s.iterations = s.max_iterations = 7;
