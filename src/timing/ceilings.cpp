@@ -116,10 +116,8 @@ Bench make_bench_together(Device& device, Kernels& kernels, Communicator& comm, 
   return bench;
 }
 
-}  // namespace
-
-Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
-  const auto kernels_bytes = static_cast<double>(device.memory_held());  // nothing else has any yet
+// All but what the kernels hold.
+Ceilings measure_rates(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
   const Bench bench = make_bench_together(device, kernels, comm, dtype);
   const std::int64_t side = side_of(device);
   const double product_s = fastest(device, comm, [&] {
@@ -138,8 +136,16 @@ Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, 
   const AttentionCuts cuts = kernels.attention_cuts();
   ceilings.shortest_part = static_cast<double>(cuts.shortest_part);
   ceilings.spare_results = static_cast<double>(cuts.spare_results);
-  ceilings.kernels_bytes = comm.all_reduce_max(kernels_bytes);
   ceilings.origin = "measured";
+  return ceilings;
+}
+
+}  // namespace
+
+Ceilings measure_ceilings(Device& device, Kernels& kernels, Communicator& comm, DType dtype) {
+  Ceilings ceilings = measure_rates(device, kernels, comm, dtype);
+  // Nothing else has any yet: what they have had from the beginning, and keep for the next product.
+  ceilings.kernels_bytes = comm.all_reduce_max(static_cast<double>(device.memory_held()));
   return ceilings;
 }
 

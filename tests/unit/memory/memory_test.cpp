@@ -152,7 +152,7 @@ class Memory : public ::testing::Test {
 };
 
 TEST_F(Memory, IsWhatThePlanSays) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : every_dtype) {
     Rank rank(dtype);
     for (const RunSpec& spec : runs(dtype)) {
       const auto workload = rank.prepared(spec);
