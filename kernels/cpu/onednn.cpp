@@ -52,11 +52,11 @@ void limit_onednn(Isa isa) {
 bool multiplies(DType dtype) {
   if (dtype == DType::f32) return true;
 #if defined(__x86_64__)
-  const auto has =
-      [](dnnl::cpu_isa needed) {  // each set of instructions contains the bits of those it includes
-        const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-        return (effective & static_cast<unsigned>(needed)) == static_cast<unsigned>(needed);
-      };
+  // Each set of instructions contains the bits of those it includes.
+  const auto has = [](dnnl::cpu_isa needed) {
+    const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    return (effective & static_cast<unsigned>(needed)) == static_cast<unsigned>(needed);
+  };
   if (dtype == DType::bf16) return has(dnnl::cpu_isa::avx512_core_bf16);
 #if DNNL_VERSION_MAJOR >= 3  // before, it knew f16 on GPUs only
   return has(dnnl::cpu_isa::avx512_core_fp16);

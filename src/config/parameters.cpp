@@ -50,7 +50,7 @@ std::vector<ParameterInfo> what_runs() {
        .fallback = word("random")},
       {.name = "dtype",
        .type = choice,
-       .doc = "element type of weights, activations and cache",
+       .doc = "element type of weights, activations and cache; activations beyond 65504 are infinite in f16",
        .choices = {"f32", "bf16", "f16"},
        .fallback = word("bf16")},
       {.name = "device",

@@ -206,7 +206,7 @@ class EngineTest(unittest.TestCase):
             np.testing.assert_array_equal(*both, f"{model}, seed {SEED}")
 
     def test_next_tokens_of_short_types_are_as_likely(self):
-        """The divergence of the engine's next-token distributions from the reference's: it goes with the square of the rounding."""
+        """The divergence of the engine's next-token distributions from the reference's goes with the rounding's square."""
         for model, (dtype, most) in itertools.product(("plain", "wide"), (("bf16", 1e-3), ("f16", 2e-6))):
             llama = Llama(self.path / f"{model}-{dtype}.h5")
             batch = Batch(self.rng, llama.a["vocab"])

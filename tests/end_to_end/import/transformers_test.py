@@ -28,7 +28,7 @@ from importing import SEED, ImportTest, main
 
 PROBE = sys.argv[2]
 PROMPT, NEW_TOKENS = 150, 6
-TOLERANCE = {"f32": 1e-4, "f16": 2.5e-3}  # of what is computed in
+TOLERANCE = {"f32": 1e-4, "f16": 1e-2}  # of what is computed in; bf16 would be 2e-2 and more off
 
 COMMON = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 8, "num_key_value_heads": 8,
           "intermediate_size": 344, "vocab_size": 320, "max_position_embeddings": 512, "rms_norm_eps": 1e-5,
@@ -86,7 +86,8 @@ class Logits(ImportTest):
             ids = torch.tensor(np.concatenate([prompt, tokens[:-1]]))[None]
             expected = model(ids).logits[0, PROMPT - 1 :].numpy()
         error = np.linalg.norm(logits - expected) / np.linalg.norm(expected)
-        print(f"{name}, {dtype}, computed in {computed}: logits within {error:.1e}, of size {np.abs(expected).mean():.2g}", flush=True)
+        print(f"{name}, {dtype}, computed in {computed}: logits within {error:.1e}, of size {np.abs(expected).mean():.2g}",
+              flush=True)
         self.assertLess(error, TOLERANCE[computed], f"{name}, seed {SEED}")
         if computed == "f32":
             np.testing.assert_array_equal(tokens, expected.argmax(-1), f"{name}, seed {SEED}")
