@@ -1,8 +1,9 @@
-// Elements of either type as floats, one or several at a time.
+// Elements of every type as floats, one or several at a time.
 #pragma once
 
 #include <cstdint>
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "base/dtype.hpp"
 
@@ -14,6 +15,9 @@ __device__ inline float to_float(float x) {
 __device__ inline float to_float(__nv_bfloat16 x) {
   return __bfloat162float(x);
 }
+__device__ inline float to_float(__half x) {
+  return __half2float(x);
+}
 
 template <class T>
 __device__ T from_float(float x);
@@ -24,6 +28,10 @@ __device__ inline float from_float<float>(float x) {
 template <>
 __device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
   return __float2bfloat16_rn(x);
+}
+template <>
+__device__ inline __half from_float<__half>(float x) {
+  return __float2half_rn(x);
 }
 
 // N neighbouring elements, moved at once: N * sizeof(T) is 16 bytes at most and the address a multiple of it.
@@ -58,10 +66,13 @@ __device__ inline void store(T* target, const float (&values)[N]) {
 // Calls `use` with a null pointer of the element type, for its type alone.
 template <class F>
 void with_element(DType dtype, F&& use) {
-  if (dtype == DType::f32) {
-    use(static_cast<float*>(nullptr));
-  } else {
-    use(static_cast<__nv_bfloat16*>(nullptr));
+  switch (dtype) {
+    case DType::f32:
+      return use(static_cast<float*>(nullptr));
+    case DType::bf16:
+      return use(static_cast<__nv_bfloat16*>(nullptr));
+    case DType::f16:
+      return use(static_cast<__half*>(nullptr));
   }
 }
 
