@@ -2,7 +2,7 @@
 // and the queries the columns, so that a single row costs half the products of a tile of sixteen.
 #pragma once
 
-#include <cuda_bf16.h>
+#include <cstdint>
 
 #include "kernels/cuda/attention_warp.cuh"
 
@@ -47,7 +47,8 @@ struct ColumnQueries {
   std::uint32_t pairs[HEAD_DIM / 8];
 
   // q: (head_dim) of this thread's column, null for none: zeros.
-  __device__ void load(const __nv_bfloat16* q) {
+  template <class T>
+  __device__ void load(const T* q) {
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 8; ++d) {
       pairs[d] = q == nullptr ? 0u : *reinterpret_cast<const std::uint32_t*>(q + d * 8 + threadIdx.x % 4 * 2);
@@ -57,7 +58,7 @@ struct ColumnQueries {
 
 // Of the eight columns a thread holds the two from lane % 4 * 2 on; of each sixteen keys or dimensions
 // lane / 4 and lane / 4 + 8.
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 class ColumnAttention {
  public:
   __device__ void begin() {
@@ -74,7 +75,7 @@ class ColumnAttention {
   }
 
   // k: StagedRows, zeros where there is no key. scores: of keys lane / 4 and lane / 4 + 8, two columns each.
-  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const __nv_bfloat16* k,
+  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const T* k,
                                        float (&scores)[4]) {
     const std::uint32_t k_row = shared_address(k) + Rows::place(lane() % 16, lane() / 16);
     float halves[2][4] = {};  // two chains of products, each half as long
@@ -82,7 +83,7 @@ class ColumnAttention {
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
       std::uint32_t a[4];
       load_matrices(a, Rows::along(k_row, 2 * d));
-      multiply(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
+      multiply<T>(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) scores[i] = halves[0][i] + halves[1][i];
@@ -90,8 +91,8 @@ class ColumnAttention {
 
   // v as k. Key i is seen by columns whose limit is above first_key + i. scale_log2: of the scores, times
   // log2 e.
-  __device__ void gather_values(float (&scores)[4], const __nv_bfloat16* v, int first_key,
-                                const int (&limit)[2], float scale_log2) {
+  __device__ void gather_values(float (&scores)[4], const T* v, int first_key, const int (&limit)[2],
+                                float scale_log2) {
     const int key = first_key + lane() / 4;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -161,15 +162,15 @@ class ColumnAttention {
     }
   }
 
-  __device__ void multiply_values(const __nv_bfloat16* v, const float (&weights)[4]) {
-    const std::uint32_t b0 = transpose_matrix(pack_bf16(weights[0], weights[1]));
-    const std::uint32_t b1 = transpose_matrix(pack_bf16(weights[2], weights[3]));
+  __device__ void multiply_values(const T* v, const float (&weights)[4]) {
+    const std::uint32_t b0 = transpose_matrix(paired<T>(weights[0], weights[1]));
+    const std::uint32_t b1 = transpose_matrix(paired<T>(weights[2], weights[3]));
     const std::uint32_t v_row = shared_address(v) + Rows::place(lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
 #pragma unroll
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
       std::uint32_t a[4];
       load_matrices_transposed(a, Rows::along(v_row, 2 * d));
-      multiply(out_[d], a, b0, b1);
+      multiply<T>(out_[d], a, b0, b1);
     }
   }
 

@@ -42,14 +42,17 @@ constexpr int walk_stages = 2;
 constexpr int alignment = 1024;  // of what the copy engine writes; a block's memory may begin anywhere
 
 // Walking before tiles, with all of the block's memory, and beside them.
-using EarlyWalker = Walker<head_dim, walk_stages, 32>;
-using LateWalker = Walker<head_dim, walk_stages, 8>;
+template <class T>
+using EarlyWalker = Walker<T, head_dim, walk_stages, 32>;
+template <class T>
+using LateWalker = Walker<T, head_dim, walk_stages, 8>;
 
+template <class T>
 struct Shared {
-  alignas(1024) __nv_bfloat16 q[most_consumers][halves][rows * swizzled_columns];
-  alignas(1024) __nv_bfloat16 k[stages][block_elements];  // each (halves, keys, 64), swizzled
-  alignas(1024) __nv_bfloat16 v[stages][block_elements];
-  Unit known[walkers_beside_tiles][LateWalker::Memory::known_units];
+  alignas(1024) T q[most_consumers][halves][rows * swizzled_columns];
+  alignas(1024) T k[stages][block_elements];  // each (halves, keys, 64), swizzled
+  alignas(1024) T v[stages][block_elements];
+  Unit known[walkers_beside_tiles][LateWalker<T>::Memory::known_units];
   Task task[tasks];
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
   std::uint64_t task_there[tasks], task_free[tasks];
@@ -59,13 +62,14 @@ struct Shared {
 constexpr int threads_of(int consumers, bool beside) {
   return (1 + (beside ? consumers + 1 : most_consumers)) * group_threads;
 }
+template <class T>
 constexpr int shared_bytes_of(bool beside) {
-  const int tiles = sizeof(Shared);
-  return alignment + (beside ? tiles + walkers_beside_tiles * LateWalker::Memory::staged_bytes
-                             : std::max(tiles, walkers_before_tiles * EarlyWalker::Memory::bytes));
+  const int tiles = sizeof(Shared<T>);
+  return alignment + (beside ? tiles + walkers_beside_tiles * LateWalker<T>::Memory::staged_bytes
+                             : std::max(tiles, walkers_before_tiles * EarlyWalker<T>::Memory::bytes));
 }
 constexpr int most_shared_bytes = 232448;  // of a block, compute capability 9.0
-static_assert(shared_bytes_of(true) <= most_shared_bytes && shared_bytes_of(false) <= most_shared_bytes);
+static_assert(std::max(shared_bytes_of<__half>(true), shared_bytes_of<__half>(false)) <= most_shared_bytes);
 static_assert(walkers_before_tiles * 32 <= threads_of(1, false) &&
               walkers_beside_tiles * 32 == group_threads);
 
@@ -78,30 +82,21 @@ __device__ int blocks_of(const Task& task) {
   return (task.tokens + keys - 1) / keys;
 }
 
-// A ring's place of its i-th use, and the parity of how often the ring was gone through before.
-template <int SIZE>
-__device__ int place_of(int i) {
-  return i % SIZE;
-}
-template <int SIZE>
-__device__ int turn_of(int i) {
-  return i / SIZE % 2;
-}
-
 // --- the warp that copies ---
 
-__device__ void copy_block(__nv_bfloat16* target, const CUtensorMap& map, int first, int kv_head,
-                           std::uint64_t* there) {
-  barrier_expect(there, block_elements * static_cast<int>(sizeof(__nv_bfloat16)));
+template <class T>
+__device__ void copy_block(T* target, const CUtensorMap& map, int first, int kv_head, std::uint64_t* there) {
+  barrier_expect(there, block_elements * static_cast<int>(sizeof(T)));
 #pragma unroll
   for (int half = 0; half < halves; ++half) {
     copy_box(target + half * half_elements, map, half * swizzled_columns, first, kv_head, there);
   }
 }
 
+template <class T>
 class Producer {
  public:
-  __device__ Producer(Shared& shared, const CUtensorMap& k_map, const CUtensorMap& v_map)
+  __device__ Producer(Shared<T>& shared, const CUtensorMap& k_map, const CUtensorMap& v_map)
       : shared_(shared), k_map_(k_map), v_map_(v_map) {}
 
   // Items of the queue until it is empty.
@@ -136,7 +131,7 @@ class Producer {
     }
   }
 
-  Shared& shared_;
+  Shared<T>& shared_;
   const CUtensorMap& k_map_;
   const CUtensorMap& v_map_;
   int copied_ = 0;  // blocks of keys
@@ -144,9 +139,10 @@ class Producer {
 
 // --- the warpgroups that multiply ---
 
+template <class T>
 class Consumer {
  public:
-  __device__ Consumer(Shared& shared, const WorkArgs& args)
+  __device__ Consumer(Shared<T>& shared, const WorkArgs& args)
       : shared_(shared), args_(args), scale_log2_(args.scale * 1.44269504f) {}
 
   __device__ void run() {
@@ -202,14 +198,14 @@ class Consumer {
   __device__ void begin_queries(const Task& task) {
     if (task.kv_head < 0) return;
     const PackedRows packed(task.item, task.kv_head, args_);
-    const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
+    const auto* q = static_cast<const T*>(args_.q);
     constexpr int pieces = head_dim / 8;
     for (int i = thread(); i < rows * pieces; i += group_threads) {
       const int r = i / pieces, piece = i % pieces, p = group() * rows + r;
       const bool there = p < packed.count;
       const std::int64_t from =
           there ? (task.item.row_begin + packed.row(p)) * args_.n_heads + packed.head(p) : 0;
-      __nv_bfloat16* half = shared_.q[group()][piece / 8];
+      T* half = shared_.q[group()][piece / 8];
       copy_16(half + r * swizzled_columns + ((piece % 8) ^ (r % 8)) * 8, q + from * head_dim + piece * 8,
               there);
     }
@@ -274,7 +270,7 @@ class Consumer {
 #pragma unroll
       for (int d = 0; d < head_dim / 8; ++d) {
         const float pair[2] = {out_[d * 4 + 2 * half] * share, out_[d * 4 + 2 * half + 1] * share};
-        write_out<__nv_bfloat16>(args_, result, d * 8 + lane() % 4 * 2, pair);
+        write_out<T>(args_, result, d * 8 + lane() % 4 * 2, pair);
       }
       if (lane() % 4 == 0) write_sum(args_, result, maximum_[half] * args_.scale, sum);
     }
@@ -293,14 +289,14 @@ class Consumer {
   }
 
   __device__ void begin_scores(float (&scores)[64], int i) {
-    const __nv_bfloat16* k = shared_.k[stage_of(i)];
+    const T* k = shared_.k[stage_of(i)];
     products_begin();
 #pragma unroll
     for (int d = 0; d < head_dim; d += 16) {
       const int half = d / swizzled_columns, bytes = d % swizzled_columns * 2;
       const std::uint64_t a = swizzled_matrix(shared_.q[group()][half], 16);
       const std::uint64_t b = swizzled_matrix(k + half * half_elements, 16);
-      multiply_shared(scores, advanced(a, bytes), advanced(b, bytes), d > 0);
+      multiply_shared<T>(scores, advanced(a, bytes), advanced(b, bytes), d > 0);
     }
     products_commit();
   }
@@ -311,7 +307,7 @@ class Consumer {
     barrier_wait(&shared_.v_there[stage_of(i)], turn_at(i));
     const int there = tokens_ - i * keys;
     if (there >= keys) return;
-    __nv_bfloat16* v = shared_.v[stage_of(i)];
+    T* v = shared_.v[stage_of(i)];
     constexpr int pieces = swizzled_columns / 8;
     for (int j = thread(); j < (keys - there) * pieces * halves; j += group_threads) {
       const int half = j / ((keys - there) * pieces), at = j % ((keys - there) * pieces);
@@ -323,10 +319,10 @@ class Consumer {
 
   __device__ void begin_sums(const std::uint32_t (&weights)[keys / 16][4], int i) {
     const std::uint64_t v =
-        swizzled_matrix(shared_.v[stage_of(i)], half_elements * static_cast<int>(sizeof(__nv_bfloat16)));
+        swizzled_matrix(shared_.v[stage_of(i)], half_elements * static_cast<int>(sizeof(T)));
     products_begin();
 #pragma unroll
-    for (int n = 0; n < keys / 16; ++n) multiply_registers(out_, weights[n], advanced(v, n * 16 * 128));
+    for (int n = 0; n < keys / 16; ++n) multiply_registers<T>(out_, weights[n], advanced(v, n * 16 * 128));
     products_commit();
   }
 
@@ -369,11 +365,11 @@ class Consumer {
 #pragma unroll
     for (int n = 0; n < keys / 16; ++n) {
 #pragma unroll
-      for (int j = 0; j < 4; ++j) weights[n][j] = pack_bf16(scores[n * 8 + 2 * j], scores[n * 8 + 2 * j + 1]);
+      for (int j = 0; j < 4; ++j) weights[n][j] = paired<T>(scores[n * 8 + 2 * j], scores[n * 8 + 2 * j + 1]);
     }
   }
 
-  Shared& shared_;
+  Shared<T>& shared_;
   const WorkArgs& args_;
   float scale_log2_;
   int used_ = 0;  // blocks of keys, of the items before
@@ -385,7 +381,8 @@ class Consumer {
   float sum_[2];
 };
 
-__device__ void init_barriers(Shared& shared, int consumers) {
+template <class T>
+__device__ void init_barriers(Shared<T>& shared, int consumers) {
   for (int stage = 0; stage < stages; ++stage) {
     barrier_init(&shared.k_there[stage], 1);
     barrier_init(&shared.v_there[stage], 1);
@@ -410,7 +407,7 @@ __device__ void leave(Queue* queue) {
 
 // BESIDE: a warpgroup walks beside the tiles; else the first `reading` blocks walk before they take tiles. A
 // block fills a multiprocessor. One kernel for both was 2 to 4 us slower where nothing is read before.
-template <int CONSUMERS, bool BESIDE>
+template <class T, int CONSUMERS, bool BESIDE>
 __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
                              1) void attend(Walk walk, int reading, const WorkItem* items, unsigned n_items,
                                             Queue* queue, WorkArgs args,
@@ -425,32 +422,33 @@ __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
   // Units go over the blocks first: what is left over by the last round is then no block's alone.
   if (!BESIDE && block < reading) {
     if (warp < walkers_before_tiles) {
-      EarlyWalker(walk, warp * reading + block, args,
-                  EarlyWalker::Memory::of_warp(aligned, warp, walkers_before_tiles))
+      EarlyWalker<T>(walk, warp * reading + block, args,
+                     EarlyWalker<T>::Memory::of_warp(aligned, warp, walkers_before_tiles))
           .run();
     }
     wait_copies<0>();
     fence_stores();  // the copy engine takes over their place
     __syncthreads();
   }
-  auto& shared = *reinterpret_cast<Shared*>(aligned);
+  auto& shared = *reinterpret_cast<Shared<T>*>(aligned);
   if (threadIdx.x == 0) init_barriers(shared, CONSUMERS);
   __syncthreads();
   const int warpgroup = static_cast<int>(threadIdx.x) / group_threads;
   if (warpgroup == 0) {
     give_registers<BESIDE ? 32 : 40>();
     if (threadIdx.x == 0) {
-      Producer(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
+      Producer<T>(shared, k_map, v_map).run(items, n_items, &queue->taken, args);
       leave(queue);
     }
   } else if (warpgroup <= CONSUMERS) {
     take_registers<BESIDE && CONSUMERS == 2 ? 192 : 232>();
-    Consumer(shared, args).run();
+    Consumer<T>(shared, args).run();
   } else if (BESIDE) {
     give_registers<CONSUMERS == 2 ? 96 : 128>();
     const int walker = warp - (CONSUMERS + 1) * walkers_beside_tiles;
-    LateWalker(walk, walker * static_cast<int>(gridDim.x) + block, args,
-               {aligned + sizeof(Shared) + walker * LateWalker::Memory::staged_bytes, shared.known[walker]})
+    LateWalker<T>(
+        walk, walker * static_cast<int>(gridDim.x) + block, args,
+        {aligned + sizeof(Shared<T>) + walker * LateWalker<T>::Memory::staged_bytes, shared.known[walker]})
         .run();
   }
 #endif
@@ -460,28 +458,30 @@ __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
 
 void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, const WorkItem* few,
                    std::int64_t n_few, int reading_first, const Processors& processors, Queue* queue,
-                   const WorkArgs& args, cudaStream_t stream) {
+                   const WorkArgs& args, DType dtype, cudaStream_t stream) {
   const std::int64_t units = n_few * args.n_kv_heads, all = n_items * args.n_kv_heads;
-  const auto launch_with = [&]<int CONSUMERS, bool BESIDE>(std::integral_constant<int, CONSUMERS>,
-                                                           std::bool_constant<BESIDE>) {
+  const auto launch_with = [&]<class T, int CONSUMERS, bool BESIDE>(
+                               T*, std::integral_constant<int, CONSUMERS>, std::bool_constant<BESIDE>) {
     const std::int64_t reading = BESIDE ? 0 : std::min<std::int64_t>(units, reading_first);
     const std::int64_t wanted = BESIDE ? std::max(units, all) : reading + all;
     const std::int64_t blocks = std::min<std::int64_t>(wanted, processors.count);
     if (blocks == 0) return;
     const std::int64_t walkers = BESIDE ? blocks * walkers_beside_tiles : reading * walkers_before_tiles;
-    constexpr int shared_bytes = shared_bytes_of(BESIDE);
-    const auto kernel = attend<CONSUMERS, BESIDE>;
+    constexpr int shared_bytes = shared_bytes_of<T>(BESIDE);
+    const auto kernel = attend<T, CONSUMERS, BESIDE>;
     HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
     launch(kernel, static_cast<unsigned>(blocks), threads_of(CONSUMERS, BESIDE), shared_bytes, stream,
            Walk{few, units, walkers}, static_cast<int>(reading), items, static_cast<unsigned>(n_items), queue,
-           args, make_kv_map(args.kv.k, args, keys), make_kv_map(args.kv.v, args, keys));
+           args, make_kv_map(args.kv.k, args, keys, dtype), make_kv_map(args.kv.v, args, keys, dtype));
   };
   const auto launch_by_groups = [&](auto beside) {
-    if (groups == 1) {
-      launch_with(std::integral_constant<int, 1>(), beside);
-    } else {
-      launch_with(std::integral_constant<int, most_consumers>(), beside);
-    }
+    with_tensor_element(dtype, [&](auto* element) {
+      if (groups == 1) {
+        launch_with(element, std::integral_constant<int, 1>(), beside);
+      } else {
+        launch_with(element, std::integral_constant<int, most_consumers>(), beside);
+      }
+    });
   };
   if (units > 0 && reading_first == 0) {
     launch_by_groups(std::true_type());

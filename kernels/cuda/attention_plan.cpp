@@ -38,7 +38,7 @@ constexpr double tile_time = 4.0 / 600;
 bool has_tensor_kernels(const AttentionArgs& args) {
   const bool head_dim =
       args.head_dim == 64 || args.head_dim == 80 || args.head_dim == 96 || args.head_dim == 128;
-  return args.dtype == DType::bf16 && head_dim && args.n_heads / args.n_kv_heads <= tile_rows;
+  return args.dtype != DType::f32 && head_dim && args.n_heads / args.n_kv_heads <= tile_rows;
 }
 
 // Query rows that see the same tokens, before they are cut.

@@ -18,9 +18,9 @@ struct WarpResults {
   float out[tensor_warps][some_rows][HEAD_DIM];
 };
 
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 __device__ void keep(WarpResults<HEAD_DIM>& results,
-                     const WarpAttention<HEAD_DIM, row_blocks, warp_keys>& warp, int count, float scale) {
+                     const WarpAttention<T, HEAD_DIM, row_blocks, warp_keys>& warp, int count, float scale) {
   const int w = threadIdx.x / 32, lane = threadIdx.x % 32;
 #pragma unroll
   for (int m = 0; m < row_blocks; ++m) {
@@ -43,7 +43,7 @@ __device__ void keep(WarpResults<HEAD_DIM>& results,
 }
 
 // Rows over the warps; two neighbouring elements a lane at a time.
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedRows& packed,
                              const WorkItem& item, const WorkArgs& args) {
   const int lane = threadIdx.x % 32;
@@ -65,24 +65,24 @@ __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedR
         pair[0] += weight[w] * share * results.out[w][p][dim];
         pair[1] += weight[w] * share * results.out[w][p][dim + 1];
       }
-      write_out<__nv_bfloat16>(args, result, dim, pair);
+      write_out<T>(args, result, dim, pair);
     }
     if (lane == 0) write_sum(args, result, maximum, sum);
   }
 }
 
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
-  extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  extern __shared__ __align__(16) std::uint8_t shared[];
   begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const PackedRows packed(item, static_cast<int>(blockIdx.y), args);
   const int warp_key = threadIdx.x / 32 * warp_keys, lane = threadIdx.x % 32;
   const int tokens = visible(item, args, item.n_rows - 1);
 
-  __nv_bfloat16* queries = shared;
-  __nv_bfloat16* staged = shared + some_rows * shared_stride<HEAD_DIM>;
-  KvStages<HEAD_DIM, stages> kv(staged, item, args, tokens);
+  T* queries = reinterpret_cast<T*>(shared);
+  T* staged = queries + some_rows * shared_stride<HEAD_DIM>;
+  KvStages<T, HEAD_DIM, stages> kv(staged, item, args, tokens);
   copy_queries<HEAD_DIM>(queries, some_rows, packed, item, args);
   commit_copies();
   kv.start();
@@ -93,7 +93,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
     limit[m][0] = packed.limit(m * 16 + lane / 4, item, args);
     limit[m][1] = packed.limit(m * 16 + lane / 4 + 8, item, args);
   }
-  WarpAttention<HEAD_DIM, row_blocks, warp_keys> warp;
+  WarpAttention<T, HEAD_DIM, row_blocks, warp_keys> warp;
   for (int i = 0; i < kv.count(); ++i) {
     kv.arrive(i);
     const int first_key = i * stage_keys + warp_key;
@@ -107,22 +107,26 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
   auto& results = *reinterpret_cast<WarpResults<HEAD_DIM>*>(staged);  // the stages are done with
   keep(results, warp, packed.count, args.scale);
   __syncthreads();
-  write_merged(results, packed, item, args);
+  write_merged<T>(results, packed, item, args);
 }
 
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 void launch_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  constexpr int element = static_cast<int>(sizeof(__nv_bfloat16));
-  constexpr int staged = KvStages<HEAD_DIM, stages>::elements * element;
+  constexpr int element = static_cast<int>(sizeof(T));
+  constexpr int staged = KvStages<T, HEAD_DIM, stages>::elements * element;
   static_assert(staged >= static_cast<int>(sizeof(WarpResults<HEAD_DIM>)));
   constexpr int bytes = some_rows * shared_stride<HEAD_DIM> * element + staged;
-  launch_items(attend<HEAD_DIM>, items, n_items, args, bytes, stream);
+  launch_items(attend<T, HEAD_DIM>, items, n_items, args, bytes, stream);
 }
 
 }  // namespace
 
-void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  with_head_dim(args.head_dim, [&](auto head_dim) { launch_some<head_dim>(items, n_items, args, stream); });
+void attend_some(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, DType dtype,
+                 cudaStream_t stream) {
+  with_tensor_element(dtype, [&]<class T>(T*) {
+    with_head_dim(args.head_dim,
+                  [&](auto head_dim) { launch_some<T, head_dim>(items, n_items, args, stream); });
+  });
 }
 
 }  // namespace hydrajob::cuda

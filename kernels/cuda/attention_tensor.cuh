@@ -16,11 +16,11 @@ constexpr int tensor_threads = tensor_warps * 32;
 constexpr int stage_keys = 64;
 
 // (rows, stride) of shared memory from the packed query rows, zeros after the last. Asynchronous.
-template <int HEAD_DIM>
-__device__ inline void copy_queries(__nv_bfloat16* target, int rows, const PackedRows& packed,
-                                    const WorkItem& item, const WorkArgs& args) {
+template <int HEAD_DIM, class T>
+__device__ inline void copy_queries(T* target, int rows, const PackedRows& packed, const WorkItem& item,
+                                    const WorkArgs& args) {
   constexpr int pieces = HEAD_DIM / 8;
-  const auto* q = static_cast<const __nv_bfloat16*>(args.q);
+  const auto* q = static_cast<const T*>(args.q);
   for (int i = threadIdx.x; i < rows * pieces; i += tensor_threads) {
     const int p = i / pieces, piece = i % pieces;
     const bool there = p < packed.count;
@@ -30,16 +30,16 @@ __device__ inline void copy_queries(__nv_bfloat16* target, int rows, const Packe
 }
 
 // The item's keys and values, stage_keys at a time: STAGES - 1 of them are on their way while one is used.
-template <int HEAD_DIM, int STAGES>
+template <class T, int HEAD_DIM, int STAGES>
 class KvStages {
  public:
   static constexpr int elements = STAGES * 2 * stage_keys * shared_stride<HEAD_DIM>;
 
-  __device__ KvStages(__nv_bfloat16* shared, const WorkItem& item, const WorkArgs& args, int tokens)
+  __device__ KvStages(T* shared, const WorkItem& item, const WorkArgs& args, int tokens)
       : shared_(shared), token_stride_(args.kv.token_stride), tokens_(tokens) {
     const std::int64_t first = blockIdx.y * args.kv.head_stride + item.kv_first * args.kv.token_stride;
-    k_ = static_cast<const __nv_bfloat16*>(args.kv.k) + first;
-    v_ = static_cast<const __nv_bfloat16*>(args.kv.v) + first;
+    k_ = static_cast<const T*>(args.kv.k) + first;
+    v_ = static_cast<const T*>(args.kv.v) + first;
   }
 
   __device__ int count() const { return (tokens_ + stage_keys - 1) / stage_keys; }
@@ -56,10 +56,10 @@ class KvStages {
     __syncthreads();
   }
 
-  __device__ __nv_bfloat16* k(int index) const {
+  __device__ T* k(int index) const {
     return shared_ + index % STAGES * 2 * half;
   }
-  __device__ __nv_bfloat16* v(int index) const {
+  __device__ T* v(int index) const {
     return k(index) + half;
   }
 
@@ -76,9 +76,9 @@ class KvStages {
   }
 
   static constexpr int half = stage_keys * shared_stride<HEAD_DIM>;
-  __nv_bfloat16* shared_;
-  const __nv_bfloat16* k_;
-  const __nv_bfloat16* v_;
+  T* shared_;
+  const T* k_;
+  const T* v_;
   std::int64_t token_stride_;
   int tokens_;
 };

@@ -9,9 +9,9 @@ constexpr int warp_rows = tile_rows / tensor_warps;
 constexpr int row_blocks = warp_rows / 16;
 constexpr int stages = 2;
 
-template <int HEAD_DIM>
+template <class T, int HEAD_DIM>
 __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, WorkArgs args) {
-  extern __shared__ __align__(16) __nv_bfloat16 shared[];
+  extern __shared__ __align__(16) std::uint8_t shared[];
   begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const PackedRows packed(item, static_cast<int>(blockIdx.y), args);
@@ -19,8 +19,8 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
   const int tokens = visible(item, args, item.n_rows - 1);  // the last row sees most
   const float scale_log2 = args.scale * 1.44269504f;
 
-  __nv_bfloat16* queries = shared;
-  KvStages<HEAD_DIM, stages> kv(shared + tile_rows * shared_stride<HEAD_DIM>, item, args, tokens);
+  T* queries = reinterpret_cast<T*>(shared);
+  KvStages<T, HEAD_DIM, stages> kv(queries + tile_rows * shared_stride<HEAD_DIM>, item, args, tokens);
   copy_queries<HEAD_DIM>(queries, tile_rows, packed, item, args);
   kv.start();
 
@@ -34,7 +34,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
   const int warp_limit =
       warp_row < packed.count ? packed.limit(min(warp_row + warp_rows, packed.count) - 1, item, args) : 0;
 
-  WarpAttention<HEAD_DIM, row_blocks, stage_keys> warp;
+  WarpAttention<T, HEAD_DIM, row_blocks, stage_keys> warp;
   for (int i = 0; i < kv.count(); ++i) {
     kv.arrive(i);
     if (i * stage_keys < warp_limit) {
@@ -55,7 +55,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
 #pragma unroll
       for (int d = 0; d < HEAD_DIM / 8; ++d) {
         const float pair[2] = {warp.out[m][d][2 * half] * share, warp.out[m][d][2 * half + 1] * share};
-        write_out<__nv_bfloat16>(args, result, d * 8 + lane % 4 * 2, pair);
+        write_out<T>(args, result, d * 8 + lane % 4 * 2, pair);
       }
       if (lane % 4 == 0) write_sum(args, result, warp.maximum[m][half] * args.scale, sum);
     }
@@ -65,11 +65,13 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
 
 }  // namespace
 
-void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, cudaStream_t stream) {
-  with_head_dim(args.head_dim, [&](auto head_dim) {
-    constexpr int elements = tile_rows * shared_stride<head_dim> + KvStages<head_dim, stages>::elements;
-    launch_items(attend<head_dim>, items, n_items, args, elements * static_cast<int>(sizeof(__nv_bfloat16)),
-                 stream);
+void attend_tiles(const WorkItem* items, std::int64_t n_items, const WorkArgs& args, DType dtype,
+                  cudaStream_t stream) {
+  with_tensor_element(dtype, [&]<class T>(T*) {
+    with_head_dim(args.head_dim, [&](auto head_dim) {
+      constexpr int elements = tile_rows * shared_stride<head_dim> + KvStages<T, head_dim, stages>::elements;
+      launch_items(attend<T, head_dim>, items, n_items, args, elements * static_cast<int>(sizeof(T)), stream);
+    });
   });
 }
 

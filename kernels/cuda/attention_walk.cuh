@@ -47,12 +47,12 @@ struct Walk {
 
 // A warp's shared memory: STAGES of column_keys keys and values, all but one on their way, and the KNOWN
 // units that it looks up at once.
-template <int HEAD_DIM, int STAGES, int KNOWN>
+template <class T, int HEAD_DIM, int STAGES, int KNOWN>
 struct WalkerMemory {
   static_assert(KNOWN <= 32);
   static constexpr int block_elements = StagedRows<HEAD_DIM>::elements;
   static constexpr int stage_elements = 2 * block_elements;
-  static constexpr int staged_bytes = STAGES * stage_elements * static_cast<int>(sizeof(__nv_bfloat16));
+  static constexpr int staged_bytes = STAGES * stage_elements * static_cast<int>(sizeof(T));
   static constexpr int known_units = KNOWN;
   static constexpr int known_bytes = KNOWN * static_cast<int>(sizeof(Unit));
   static constexpr int bytes = staged_bytes + known_bytes;
@@ -67,10 +67,10 @@ struct WalkerMemory {
   }
 };
 
-template <int HEAD_DIM, int STAGES, int KNOWN>
+template <class T, int HEAD_DIM, int STAGES, int KNOWN>
 class Walker {
  public:
-  using Memory = WalkerMemory<HEAD_DIM, STAGES, KNOWN>;
+  using Memory = WalkerMemory<T, HEAD_DIM, STAGES, KNOWN>;
 
   // walker: which of walk.walkers.
   __device__ Walker(const Walk& walk, std::int64_t walker, const WorkArgs& args, const Memory& memory)
@@ -86,9 +86,7 @@ class Walker {
  private:
   __device__ static int lane() { return threadIdx.x % 32; }
 
-  __device__ __nv_bfloat16* stage(int i) const {
-    return static_cast<__nv_bfloat16*>(memory_.staged) + i * Memory::stage_elements;
-  }
+  __device__ T* stage(int i) const { return static_cast<T*>(memory_.staged) + i * Memory::stage_elements; }
 
   __device__ void know(std::int64_t index) {
     const bool there = lane() < KNOWN && index < walk_.units;
@@ -118,7 +116,7 @@ class Walker {
 
   __device__ void load_queries(const Unit& unit) {
     const int column = lane() / 4;
-    const auto* q = static_cast<const __nv_bfloat16*>(args_.q);
+    const auto* q = static_cast<const T*>(args_.q);
     const bool there = column < unit.n_rows * group_;
     queries_.load(there ? q + (unit.row_begin * args_.n_heads + row_and_head(unit, column)) * HEAD_DIM
                         : nullptr);
@@ -140,7 +138,7 @@ class Walker {
       fetch();
       wait_copies<STAGES - 1>();
       __syncwarp();
-      const __nv_bfloat16* k = stage(used_);
+      const T* k = stage(used_);
       float scores[4];
       attention_.multiply_keys(queries_, k, scores);
       if (u + 1 < n_units_ && first + column_keys >= tokens) load_queries(memory_.known[u + 1]);
@@ -162,10 +160,9 @@ class Walker {
   // end. A unit without tokens has one block of none.
   __device__ void fetch() {
     if (fetching_ < n_units_) {
-      __nv_bfloat16* k = stage(filled_);
-      copy(k, static_cast<const __nv_bfloat16*>(args_.kv.k) + fetch_at_, fetch_left_);
-      copy(k + Memory::block_elements, static_cast<const __nv_bfloat16*>(args_.kv.v) + fetch_at_,
-           fetch_left_);
+      T* k = stage(filled_);
+      copy(k, static_cast<const T*>(args_.kv.k) + fetch_at_, fetch_left_);
+      copy(k + Memory::block_elements, static_cast<const T*>(args_.kv.v) + fetch_at_, fetch_left_);
       fetch_at_ += column_keys * args_.kv.token_stride;
       fetch_left_ -= column_keys;
       if (fetch_left_ <= 0 && ++fetching_ < n_units_) begin_fetching();
@@ -180,12 +177,12 @@ class Walker {
   static constexpr bool whole_rows = 32 % pieces == 0;      // a warp's copies are rows
   static constexpr int rows_at_once = whole_rows ? 32 / pieces : 0;
 
-  __device__ void copy(__nv_bfloat16* target, const __nv_bfloat16* source, int there) const {
+  __device__ void copy(T* target, const T* source, int there) const {
     const std::uint32_t to = shared_address(target);
     // Most blocks are full and rows stand side by side: all offsets are constants then.
     if (whole_rows && there >= column_keys && args_.kv.token_stride == HEAD_DIM) {
       const std::uint32_t first = to + Rows::place(lane() / pieces, lane() % pieces);
-      const __nv_bfloat16* from = source + lane() * 8;
+      const T* from = source + lane() * 8;
 #pragma unroll
       for (int i = 0; i < copies; ++i) {
         copy_16(Rows::below(first, i * rows_at_once), from + i * 256, policy_);
@@ -196,8 +193,8 @@ class Walker {
     for (int i = 0; i < copies; ++i) {
       const int row = (i * 32 + lane()) / pieces, piece = (i * 32 + lane()) % pieces;
       // Not there: any valid address.
-      const __nv_bfloat16* from = row < there ? source + row * args_.kv.token_stride + piece * 8
-                                              : static_cast<const __nv_bfloat16*>(args_.kv.k);
+      const T* from =
+          row < there ? source + row * args_.kv.token_stride + piece * 8 : static_cast<const T*>(args_.kv.k);
       copy_16(to + Rows::place(row, piece), from, row < there);
     }
   }
@@ -216,7 +213,7 @@ class Walker {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const float value[1] = {attention_.out(d, i, c) * share};
-          write_out<__nv_bfloat16>(args_, result, d * 16 + lane() / 4 + i * 8, value);
+          write_out<T>(args_, result, d * 16 + lane() / 4 + i * 8, value);
         }
       }
       if (lane() / 4 == 0) write_sum(args_, result, attention_.maximum(c) * args_.scale, sum);
@@ -231,7 +228,7 @@ class Walker {
   std::uint64_t policy_ = read_once_policy();
   int n_units_ = 0;
   ColumnQueries<HEAD_DIM> queries_;
-  ColumnAttention<HEAD_DIM> attention_;
+  ColumnAttention<T, HEAD_DIM> attention_;
   int used_ = 0, filled_ = 0;  // stages
   int fetching_ = 0;           // the unit
   std::int64_t fetch_at_;      // first element of its next block

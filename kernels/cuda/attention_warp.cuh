@@ -2,8 +2,6 @@
 // block, with a running softmax (FlashAttention-2, arXiv 2307.08691).
 #pragma once
 
-#include <cuda_bf16.h>
-
 #include "kernels/cuda/tensor_core.cuh"
 
 namespace hydrajob::cuda {
@@ -20,7 +18,7 @@ constexpr int shared_stride = HEAD_DIM + 8;
 
 // 16 * M rows; KEYS keys a step. Of each 16 rows a thread holds rows lane / 4 and lane / 4 + 8, of each 8
 // columns the two from lane % 4 * 2 on.
-template <int HEAD_DIM, int M, int KEYS>
+template <class T, int HEAD_DIM, int M, int KEYS>
 struct WarpAttention {
   static constexpr int stride = shared_stride<HEAD_DIM>;
 
@@ -35,8 +33,8 @@ struct WarpAttention {
 
   // q: (16 M, stride), k and v: (KEYS, stride) in shared memory. Key i is seen by rows whose limit is above
   // first_key + i. scale_log2: of the scores, times log2 e.
-  __device__ void step(const __nv_bfloat16* q, const __nv_bfloat16* k, const __nv_bfloat16* v, int first_key,
-                       const int (&limit)[M][2], float scale_log2) {
+  __device__ void step(const T* q, const T* k, const T* v, int first_key, const int (&limit)[M][2],
+                       float scale_log2) {
     float scores[M][KEYS / 8][4] = {};
     multiply_keys(q, k, scores);
     mask(first_key, limit, scores);
@@ -60,10 +58,9 @@ struct WarpAttention {
     return threadIdx.x % 32;
   }
 
-  __device__ void multiply_keys(const __nv_bfloat16* q, const __nv_bfloat16* k,
-                                float (&scores)[M][KEYS / 8][4]) {
-    const __nv_bfloat16* q_row = q + lane() % 16 * stride + lane() / 16 * 8;
-    const __nv_bfloat16* k_row = k + (lane() / 16 * 8 + lane() % 8) * stride + lane() / 8 % 2 * 8;
+  __device__ void multiply_keys(const T* q, const T* k, float (&scores)[M][KEYS / 8][4]) {
+    const T* q_row = q + lane() % 16 * stride + lane() / 16 * 8;
+    const T* k_row = k + (lane() / 16 * 8 + lane() % 8) * stride + lane() / 8 % 2 * 8;
 #pragma unroll
     for (int d = 0; d < HEAD_DIM; d += 16) {
       std::uint32_t a[M][4];
@@ -75,8 +72,8 @@ struct WarpAttention {
         load_matrices(b, k_row + n * 16 * stride + d);
 #pragma unroll
         for (int m = 0; m < M; ++m) {
-          multiply(scores[m][2 * n], a[m], b[0], b[1]);
-          multiply(scores[m][2 * n + 1], a[m], b[2], b[3]);
+          multiply<T>(scores[m][2 * n], a[m], b[0], b[1]);
+          multiply<T>(scores[m][2 * n + 1], a[m], b[2], b[3]);
         }
       }
     }
@@ -126,18 +123,18 @@ struct WarpAttention {
     }
   }
 
-  __device__ void multiply_values(const __nv_bfloat16* v, const float (&weights)[M][KEYS / 8][4]) {
-    const __nv_bfloat16* v_row = v + lane() % 16 * stride + lane() / 16 * 8;
+  __device__ void multiply_values(const T* v, const float (&weights)[M][KEYS / 8][4]) {
+    const T* v_row = v + lane() % 16 * stride + lane() / 16 * 8;
 #pragma unroll
     for (int n = 0; n < KEYS / 16; ++n) {
       std::uint32_t a[M][4];
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         const float(&low)[4] = weights[m][2 * n], (&high)[4] = weights[m][2 * n + 1];
-        a[m][0] = pack_bf16(low[0], low[1]);
-        a[m][1] = pack_bf16(low[2], low[3]);
-        a[m][2] = pack_bf16(high[0], high[1]);
-        a[m][3] = pack_bf16(high[2], high[3]);
+        a[m][0] = paired<T>(low[0], low[1]);
+        a[m][1] = paired<T>(low[2], low[3]);
+        a[m][2] = paired<T>(high[0], high[1]);
+        a[m][3] = paired<T>(high[2], high[3]);
       }
 #pragma unroll
       for (int d = 0; d < HEAD_DIM / 16; ++d) {
@@ -145,8 +142,8 @@ struct WarpAttention {
         load_matrices_transposed(b, v_row + n * 16 * stride + d * 16);
 #pragma unroll
         for (int m = 0; m < M; ++m) {
-          multiply(out[m][2 * d], a[m], b[0], b[1]);
-          multiply(out[m][2 * d + 1], a[m], b[2], b[3]);
+          multiply<T>(out[m][2 * d], a[m], b[0], b[1]);
+          multiply<T>(out[m][2 * d + 1], a[m], b[2], b[3]);
         }
       }
     }
@@ -155,14 +152,13 @@ struct WarpAttention {
 
 // Rows [0, rows) of `source`, `apart` elements from one to the next, into shared memory; those from `there`
 // on become zeros. All threads of the block; asynchronous.
-template <int HEAD_DIM>
-__device__ inline void copy_rows(__nv_bfloat16* target, const __nv_bfloat16* source, std::int64_t apart,
-                                 int rows, int there) {
+template <int HEAD_DIM, class T>
+__device__ inline void copy_rows(T* target, const T* source, std::int64_t apart, int rows, int there) {
   constexpr int pieces = HEAD_DIM / 8;
   for (int i = threadIdx.x; i < rows * pieces; i += blockDim.x) {
     const int row = i / pieces, piece = i % pieces;
     // Not there: any valid address.
-    const __nv_bfloat16* from = source + (row < there ? row * apart + piece * 8 : 0);
+    const T* from = source + (row < there ? row * apart + piece * 8 : 0);
     copy_16(target + row * shared_stride<HEAD_DIM> + piece * 8, from, row < there);
   }
 }

@@ -108,17 +108,17 @@ std::unique_ptr<AttentionPlan> CudaKernels::plan_attention(const AttentionArgs& 
   return std::make_unique<CudaAttentionPlan>(divide_work(args, growth, processors), args.head_dim, device_);
 }
 
-void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, bool by_hopper,
-                                         cudaStream_t queue) const {
+void CudaKernels::attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, DType dtype,
+                                         bool by_hopper, cudaStream_t queue) const {
   const WorkItem *tiles = work.items(ItemKind::tile), *few = work.items(ItemKind::few);
   const std::int64_t n_tiles = work.count(ItemKind::tile), n_few = work.count(ItemKind::few);
-  attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, queue);
+  attend_some(work.items(ItemKind::some), work.count(ItemKind::some), args, dtype, queue);
   if (by_hopper && n_tiles > 0) {
     attend_hopper(tiles, n_tiles, work.tile_groups(), few, n_few, work.reading_first(), processors_,
-                  work.queue(), args, queue);
+                  work.queue(), args, dtype, queue);
   } else {
-    attend_tiles(tiles, n_tiles, args, queue);
-    attend_few(few, n_few, processors_, args, queue);
+    attend_tiles(tiles, n_tiles, args, dtype, queue);
+    attend_few(few, n_few, processors_, args, dtype, queue);
   }
 }
 
@@ -136,7 +136,8 @@ void CudaKernels::attention(const AttentionPlan& plan, const AttentionArgs& args
   };
   plain(ItemKind::plain);
   if (is_aligned(args)) {
-    attend_by_tensor_cores(work, work_arguments, tiles_by_hopper(args) && args.kv.tokens > 0, queue);
+    attend_by_tensor_cores(work, work_arguments, args.dtype, tiles_by_hopper(args) && args.kv.tokens > 0,
+                           queue);
   } else {
     for (const ItemKind kind : {ItemKind::tile, ItemKind::some, ItemKind::few}) plain(kind);
   }

@@ -64,8 +64,8 @@ class CudaKernels final : public Kernels {
 
  private:
   bool tiles_by_hopper(const AttentionArgs& args) const;
-  void attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, bool by_hopper,
-                              cudaStream_t queue) const;
+  void attend_by_tensor_cores(const CudaAttentionPlan& work, const WorkArgs& args, DType dtype,
+                              bool by_hopper, cudaStream_t queue) const;
 
   Device& device_;
   Processors processors_;

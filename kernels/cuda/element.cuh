@@ -76,4 +76,11 @@ void with_element(DType dtype, F&& use) {
   }
 }
 
+// The same for the types that tensor cores multiply. Nothing is called for f32.
+template <class F>
+void with_tensor_element(DType dtype, F&& use) {
+  if (dtype == DType::bf16) use(static_cast<__nv_bfloat16*>(nullptr));
+  if (dtype == DType::f16) use(static_cast<__half*>(nullptr));
+}
+
 }  // namespace hydrajob::cuda

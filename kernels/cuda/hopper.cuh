@@ -43,6 +43,16 @@ __device__ inline void barrier_wait(std::uint64_t* barrier, int parity) {
       : "memory");
 }
 
+// A ring's place of its i-th use, and the parity of how often the ring was gone through before.
+template <int SIZE>
+__device__ inline int place_of(int i) {
+  return i % SIZE;
+}
+template <int SIZE>
+__device__ inline int turn_of(int i) {
+  return i / SIZE % 2;
+}
+
 // --- the copy engine ---
 
 // The box at (x, y, z) of the map into shared memory; what lies outside of the map becomes zeros.
@@ -72,8 +82,8 @@ __device__ inline void take_registers() {
 
 // --- products of a warpgroup ---
 
-// Matrices of 64 bf16 columns (128 bytes a row) in shared memory, rows in the order of the 128-byte swizzle:
-// of each 8 rows (1024 bytes, aligned), 16-byte piece c of row r stands at piece c ^ r.
+// Matrices of 64 columns of 16 bits (128 bytes a row) in shared memory, rows in the order of the 128-byte
+// swizzle: of each 8 rows (1024 bytes, aligned), 16-byte piece c of row r stands at piece c ^ r.
 constexpr int swizzled_columns = 64;
 
 // `apart`: bytes from one such matrix to the next 64 columns, for operands that are wider along their own
@@ -104,12 +114,13 @@ __device__ inline void products_wait() {
 
 // c (64, 128) = or += a (64, 16) b (16, 128); a and b in shared memory, both with 16 neighbouring values
 // along what is summed over.
+template <class T>
 __device__ inline void multiply_shared(float (&c)[64], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(
       "{\n"
       ".reg .pred add;\n"
       "setp.ne.b32 add, %66, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.%67.%67 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
       "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "
       "%31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, "
       "%51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, %64, %65, add, 1, 1, 0, 0;\n"
@@ -123,14 +134,15 @@ __device__ inline void multiply_shared(float (&c)[64], std::uint64_t a, std::uin
         "+f"(c[44]), "+f"(c[45]), "+f"(c[46]), "+f"(c[47]), "+f"(c[48]), "+f"(c[49]), "+f"(c[50]),
         "+f"(c[51]), "+f"(c[52]), "+f"(c[53]), "+f"(c[54]), "+f"(c[55]), "+f"(c[56]), "+f"(c[57]),
         "+f"(c[58]), "+f"(c[59]), "+f"(c[60]), "+f"(c[61]), "+f"(c[62]), "+f"(c[63])
-      : "l"(a), "l"(b), "r"(static_cast<int>(add)));
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "C"(Operand<T>::type));
 }
 
 // c (64, 128) += a (64, 16) b (16, 128); a in registers as of mma, b in shared memory with 64 neighbouring
 // values along its columns.
+template <class T>
 __device__ inline void multiply_registers(float (&c)[64], const std::uint32_t (&a)[4], std::uint64_t b) {
   asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.%69.%69 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "
       "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "
       "%31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, "
       "%51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, {%64, %65, %66, %67}, %68, 1, 1, 1, "
@@ -144,7 +156,7 @@ __device__ inline void multiply_registers(float (&c)[64], const std::uint32_t (&
         "+f"(c[44]), "+f"(c[45]), "+f"(c[46]), "+f"(c[47]), "+f"(c[48]), "+f"(c[49]), "+f"(c[50]),
         "+f"(c[51]), "+f"(c[52]), "+f"(c[53]), "+f"(c[54]), "+f"(c[55]), "+f"(c[56]), "+f"(c[57]),
         "+f"(c[58]), "+f"(c[59]), "+f"(c[60]), "+f"(c[61]), "+f"(c[62]), "+f"(c[63])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "C"(Operand<T>::type));
 }
 
 }  // namespace hydrajob::cuda

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cuda.h>
-#include <cuda_bf16.h>
 
 #include "kernels/cuda/attention_work.hpp"
 
 namespace hydrajob::cuda {
 
-// bf16 (n_kv_heads, tokens, head_dim) in boxes of 64 dimensions by `keys` tokens, in the 128-byte swizzle.
-CUtensorMap make_kv_map(const void* data, const WorkArgs& args, int keys);
+// bf16 or f16 (n_kv_heads, tokens, head_dim) in boxes of 64 dimensions by `keys` tokens, in the 128-byte
+// swizzle.
+CUtensorMap make_kv_map(const void* data, const WorkArgs& args, int keys, DType dtype);
 
 }  // namespace hydrajob::cuda

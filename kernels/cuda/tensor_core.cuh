@@ -3,8 +3,21 @@
 
 #include <cstdint>
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 namespace hydrajob::cuda {
+
+// The element types of products, as instructions name them.
+template <class T>
+struct Operand;
+template <>
+struct Operand<__nv_bfloat16> {
+  static constexpr char type[] = "bf16";
+};
+template <>
+struct Operand<__half> {
+  static constexpr char type[] = "f16";
+};
 
 __device__ inline std::uint32_t shared_address(const void* pointer) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
@@ -55,18 +68,28 @@ __device__ inline void load_matrices_transposed(std::uint32_t (&r)[4], const voi
   load_matrices_transposed(r, shared_address(row));
 }
 
-// c (16x8 f32) += a (16x16 bf16) b (16x8 bf16).
+// c (16x8 f32) += a (16x16 T) b (16x8 T).
+template <class T>
 __device__ inline void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                                 std::uint32_t b1) {
   asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "mma.sync.aligned.m16n8k16.row.col.f32.%10.%10.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};\n"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "C"(Operand<T>::type));
 }
 
-__device__ inline std::uint32_t pack_bf16(float low, float high) {
+// Two elements of T, rounded.
+template <class T>
+__device__ std::uint32_t paired(float low, float high);
+template <>
+__device__ inline std::uint32_t paired<__nv_bfloat16>(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const std::uint32_t*>(&pair);
+}
+template <>
+__device__ inline std::uint32_t paired<__half>(float low, float high) {
+  const __half2 pair = __floats2half2_rn(low, high);
   return *reinterpret_cast<const std::uint32_t*>(&pair);
 }
 
