@@ -34,7 +34,7 @@ const Tries& tries_of(std::int64_t rows) {
 }
 
 cudaDataType_t type_of(DType dtype) {
-  return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
+  return dtype == DType::f32 ? CUDA_R_32F : dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_16F;
 }
 
 class Matrix {
@@ -72,10 +72,16 @@ class Operation {
 
 class Preference {
  public:
-  Preference() {
+  // Of products to y_dtype.
+  explicit Preference(DType y_dtype) {
     HJ_CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference_));
     HJ_CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(
         preference_, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes, sizeof workspace_bytes));
+    if (y_dtype != DType::f16) return;
+    // A part of a split sum may be beyond f16's largest number where the sum is not: parts stay f32.
+    const std::uint32_t parts_in_f32 = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    HJ_CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(
+        preference_, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &parts_in_f32, sizeof parts_in_f32));
   }
   ~Preference() { cublasLtMatmulPreferenceDestroy(preference_); }
   Preference(const Preference&) = delete;
@@ -147,7 +153,7 @@ class Linear::Product {
     const int asked = tries_of(rows_).proposals;
     std::vector<cublasLtMatmulHeuristicResult_t> results(static_cast<std::size_t>(asked));
     int found = 0;
-    const Preference preference;
+    const Preference preference(std::get<5>(shape));
     HJ_CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(handle, operation_.get(), weight_->get(), x_.get(),
                                                    y_.get(), y_.get(), preference.get(), asked,
                                                    results.data(), &found));

@@ -31,7 +31,7 @@ void check_nccl(ncclResult_t status, const char* call, ncclComm_t comm) {
 }
 
 ncclDataType_t type_of(DType dtype) {
-  return dtype == DType::f32 ? ncclFloat32 : ncclBfloat16;
+  return dtype == DType::f32 ? ncclFloat32 : dtype == DType::bf16 ? ncclBfloat16 : ncclFloat16;
 }
 
 }  // namespace

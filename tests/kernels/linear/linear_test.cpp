@@ -140,6 +140,23 @@ TEST_F(LinearTest, TunedProductsAreRight) {
   }
 }
 
+// Halves of the sums are beyond f16's largest number, the sums are whole numbers: no rounding.
+TEST_F(LinearTest, PartsOfSumsMayExceedTheType) {
+  if (!tests_cuda()) GTEST_SKIP() << "of the GPU, which may split sums";
+  const std::int64_t in = 8192, out = 64;
+  Tensor weight(out * in, DType::f16);
+  for (std::int64_t i = 0; i < out * in; ++i) weight.set(i, i % in < in / 2 ? 1.0F : -1.0F);
+  for (std::int64_t o = 0; o < out; ++o) weight.set(o * in, 1 + static_cast<float>(o) / 64);
+  const auto packed = tested_->pack(weight.data(), WeightLayout::out_in, out, in, 1, DType::f16);
+  for (const std::int64_t rows : {1, 8, 130}) {
+    Tensor x(rows * in, DType::f16), y(rows * out, DType::f16), expected = y;
+    for (std::int64_t i = 0; i < rows * in; ++i) x.set(i, 128);
+    for (std::int64_t i = 0; i < rows * out; ++i) expected.set(i, static_cast<float>(2 * (i % out)));
+    tested_->linear(x.data(), *packed, y.data(), DType::f16, rows, DType::f16, stream_);
+    EXPECT_EQ(y, expected) << rows << " rows";
+  }
+}
+
 TEST_F(LinearTest, NoRowsTouchNothing) {
   const Tensor weight = Tensor::random(64, DType::f32, random_);
   const auto packed = tested_->pack(weight.data(), WeightLayout::out_in, 8, 8, 1, DType::f32);
