@@ -114,7 +114,7 @@ TEST(CudaPlans, AreAsLargeAsTheCostModelSays) {
 
 // Streams of a row each under one segment.
 cuda::WorkList decode_work(std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t batch,
-                           std::int32_t prefix, std::int32_t own) {
+                           std::int32_t prefix, std::int32_t own, DType dtype = DType::bf16) {
   std::vector<std::int64_t> rows, first;
   for (std::int64_t s = 0; s <= batch; ++s) rows.push_back(s);
   for (std::int64_t s = 0; s < batch; ++s) first.push_back(prefix + s * own);
@@ -124,7 +124,7 @@ cuda::WorkList decode_work(std::int64_t n_heads, std::int64_t n_kv_heads, std::i
   args.n_heads = n_heads;
   args.n_kv_heads = n_kv_heads;
   args.head_dim = 128;
-  args.dtype = DType::bf16;
+  args.dtype = dtype;
   args.share = true;
   args.n_rows = args.n_streams = batch;
   args.stream_row = rows.data();
@@ -155,6 +155,19 @@ TEST(CudaPlans, OfFewRowsAloneReadNothingFirst) {
   const cuda::WorkList work = decode_work(8, 1, 512, 0, 64);
   EXPECT_EQ(work.reading_first, 0);
   EXPECT_TRUE(work.items[static_cast<int>(cuda::ItemKind::tile)].empty());
+}
+
+TEST(CudaPlans, AreOfTensorCoresInBothTypesThatTheyMultiply) {
+  const auto items = [](DType dtype, cuda::ItemKind kind) {
+    return decode_work(8, 1, 512, 1024, 16, dtype).items[static_cast<int>(kind)].size();
+  };
+  for (const cuda::ItemKind kind : {cuda::ItemKind::tile, cuda::ItemKind::few}) {
+    EXPECT_GT(items(DType::f16, kind), 0u);
+    EXPECT_EQ(items(DType::f16, kind), items(DType::bf16, kind));
+    EXPECT_EQ(items(DType::f32, kind), 0u);
+  }
+  EXPECT_EQ(items(DType::f16, cuda::ItemKind::plain), 0u);
+  EXPECT_GT(items(DType::f32, cuda::ItemKind::plain), 0u);
 }
 
 }  // namespace
