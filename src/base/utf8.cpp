@@ -55,6 +55,12 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+bool is_character(std::string_view text) {
+  if (text.empty()) return false;
+  const Utf8Step step = utf8_step(text);
+  return step.state == Utf8Step::State::whole && step.length == text.size();
+}
+
 std::string replace_damage(std::string_view text) {
   std::string replaced;
   replaced.reserve(text.size());

@@ -19,6 +19,9 @@ Utf8Step utf8_step(std::string_view text);
 
 bool is_utf8(std::string_view text);
 
+// One character, whole.
+bool is_character(std::string_view text);
+
 // Each part of a character, as long as it can be, becomes one U+FFFD: what Python's errors="replace" does.
 std::string replace_damage(std::string_view text);
 

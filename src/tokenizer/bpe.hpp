@@ -1,6 +1,7 @@
 // Byte-pair encoding: of all neighbours the two of the lowest rank merge, the leftmost first, until none do.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -12,10 +13,13 @@ class Bpe {
  public:
   explicit Bpe(MergeTable merges) : merges_(std::move(merges)) {}
 
-  // In place, in O(n log n).
-  void merge(std::vector<TokenId>& ids);
+  // The ids from `begin` on, in place: n of them in O(n log n).
+  void merge(std::vector<TokenId>& ids, std::size_t begin = 0);
 
  private:
+  // Looking through all pairs for the best costs less than a heap as long as they fit a few cache lines.
+  static constexpr std::size_t short_word = 32;  // ids
+
   // A list within a block: what is merged away leaves it.
   struct Symbol {
     TokenId id;
@@ -29,7 +33,9 @@ class Bpe {
     }  // of a heap: the least on top
   };
 
-  void fill(const std::vector<TokenId>& ids);
+  std::size_t merge_short(TokenId* ids, std::size_t n) const;
+
+  void fill(const TokenId* ids, int n);
   void consider(int left);
   bool still_there(const Candidate& candidate) const;
   void apply(const Candidate& candidate);

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "tokenizer/decode_stream.hpp"
@@ -10,8 +11,10 @@
 namespace hydrajob::tokenizer {
 
 struct Merge {
-  std::uint32_t rank = 0;  // low ones first
+  std::uint32_t rank = std::numeric_limits<std::uint32_t>::max();  // low ones first; none comes last
   TokenId merged = -1;
+
+  bool is_one() const { return merged >= 0; }
 };
 
 // Open addressing in one block: it is asked for every pair of neighbours of every new word.
@@ -25,11 +28,8 @@ class MergeTable {
     slot = {key_of(left, right), merge};
   }
 
-  // Nothing where these two do not merge.
-  const Merge* find(TokenId left, TokenId right) const {
-    const Slot& slot = slots_[place_of(key_of(left, right))];
-    return slot.merge.merged < 0 ? nullptr : &slot.merge;
-  }
+  // None where these two do not merge.
+  Merge find(TokenId left, TokenId right) const { return slots_[place_of(key_of(left, right))].merge; }
 
  private:
   struct Slot {
@@ -46,7 +46,7 @@ class MergeTable {
     const std::size_t mask = slots_.size() - 1;
     // The upper bits of the product depend on all bits of the key.
     std::size_t at = static_cast<std::size_t>(key * 0x9e3779b97f4a7c15u >> 32) & mask;
-    while (slots_[at].merge.merged >= 0 && slots_[at].key != key) at = (at + 1) & mask;
+    while (slots_[at].merge.is_one() && slots_[at].key != key) at = (at + 1) & mask;
     return at;
   }
 

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/printable.hpp"
 #include "tokenizer/sentencepiece_model.hpp"
+#include "tokenizer/sentencepiece_words.hpp"
 #include "tokenizer/text_steps.hpp"
 #include "tokenizer/word_cache.hpp"
 #include "tokenizer/words.hpp"
@@ -26,8 +27,7 @@ TokenText text_of(const Model::Piece& piece, const Model& model) {
     case Kind::unknown:
       return {TokenText::Kind::bytes, model.unknown_surface};  // keeps its space where a text begins with it
     case Kind::byte:
-      return {TokenText::Kind::bytes,
-              std::string(1, static_cast<char>(std::stoi(piece.text.substr(3, 2), nullptr, 16)))};
+      return {TokenText::Kind::bytes, std::string(1, static_cast<char>(byte_of(piece)))};
     default:
       break;
   }
@@ -64,7 +64,10 @@ Vocabulary vocabulary_of(const Model& model, const sentencepiece::SentencePieceP
 // The id of "▁" where the text can be cut into words (words.hpp), and each encoded as a text of its own: the
 // library then puts the "▁" before it that stood there. Nothing where it cannot.
 std::optional<TokenId> word_mark(const Model& model) {
-  if (!model.add_dummy_prefix || model.remove_extra_whitespaces || !model.escape_whitespaces) return {};
+  if (!model.add_dummy_prefix || model.space_is_suffix || model.remove_extra_whitespaces ||
+      !model.escape_whitespaces) {
+    return {};
+  }
   if (!words_stand_alone(model.pieces,
                          [](const Model::Piece& piece) { return std::string_view(piece.text); })) {
     return {};
@@ -83,6 +86,7 @@ class Sentencepiece : public Tokenizer {
   Sentencepiece(const Model& model, Processor processor)
       : Tokenizer(vocabulary_of(model, *processor)),
         mark_(word_mark(model)),
+        words_(mark_ ? SentencepieceWords::of(model) : std::nullopt),
         processor_(std::move(processor)) {}
 
  private:
@@ -105,18 +109,28 @@ class Sentencepiece : public Tokenizer {
   }
 
   void append_word(std::string_view word, std::vector<TokenId>& ids) {
-    if (const std::vector<TokenId>* known = cache_.find(word)) {
+    if (const auto known = cache_.find(word)) {
       ids.insert(ids.end(), known->begin(), known->end());
       return;
     }
-    std::vector<int> encoded;
-    const auto status = processor_->Encode(word, &encoded);
-    if (!status.ok()) throw UsageError("sentencepiece: " + printable(status.ToString()));
-    ids.insert(ids.end(), encoded.begin(), encoded.end());
-    cache_.insert(word, std::move(encoded));
+    const std::size_t begin = ids.size();
+    if (words_) {
+      words_->append(word, ids);
+    } else {
+      append_by_library(word, ids);
+    }
+    cache_.insert(word, std::span(ids).subspan(begin));
   }
 
-  std::optional<TokenId> mark_;  // where words are encoded alone
+  void append_by_library(std::string_view text, std::vector<TokenId>& ids) const {
+    std::vector<int> encoded;
+    const auto status = processor_->Encode(text, &encoded);
+    if (!status.ok()) throw UsageError("sentencepiece: " + printable(status.ToString()));
+    ids.insert(ids.end(), encoded.begin(), encoded.end());
+  }
+
+  std::optional<TokenId> mark_;              // where words are encoded alone
+  std::optional<SentencepieceWords> words_;  // … and without the library
   Processor processor_;
   WordCache cache_;
 };

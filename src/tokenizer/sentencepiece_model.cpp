@@ -25,7 +25,7 @@ enum ModelField {
   denormalizer_field = 5
 };
 enum PieceField { text_field = 1, score_field = 2, kind_field = 3 };
-enum TrainerField { algorithm_field = 3, byte_fallback_field = 35, surface_field = 44 };
+enum TrainerField { algorithm_field = 3, suffix_field = 24, byte_fallback_field = 35, surface_field = 44 };
 enum NormalizerField {
   name_field = 1,
   charsmap_field = 2,
@@ -64,6 +64,7 @@ void read_trainer(std::string_view message, const std::string& place, std::size_
       expect_bpe(field);
       model.is_bpe = true;
     }
+    if (field.number() == suffix_field) model.space_is_suffix = field.boolean();
     if (field.number() == byte_fallback_field) model.byte_fallback = field.boolean();
     if (field.number() == surface_field) model.unknown_surface = field.bytes();
   }
@@ -162,6 +163,11 @@ void check_kinds(const Model& model, const std::string& origin) {
 }
 
 }  // namespace
+
+// <0x00> to <0xFF>, which check_kinds saw to.
+std::uint8_t byte_of(const Model::Piece& piece) {
+  return static_cast<std::uint8_t>(std::stoi(piece.text.substr(3, 2), nullptr, 16));
+}
 
 SentencepieceModel read_sentencepiece(std::string_view bytes, const std::string& origin) {
   Model model = read_fields(bytes, origin);

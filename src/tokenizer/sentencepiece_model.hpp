@@ -28,11 +28,15 @@ struct SentencepieceModel {
   std::vector<Piece> pieces;  // by id
   bool is_bpe = false;        // unigram where the file does not say
   bool byte_fallback = false;
+  bool space_is_suffix = false;                    // a space is put behind words rather than before them
   std::string unknown_surface = " \xe2\x81\x87 ";  // what the unknown token is in text
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool escape_whitespaces = true;
 };
+
+// Which byte a piece of that kind stands for.
+std::uint8_t byte_of(const SentencepieceModel::Piece& piece);
 
 // Throws UsageError that begins with `origin` where the model is damaged, or needs what is not supported: the
 // library itself does not look at all of it, and is led out of its memory by a damaged map of characters.

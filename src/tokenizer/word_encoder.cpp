@@ -56,7 +56,10 @@ void WordEncoder::use_bytes(const BpeModel& model, const std::string& origin) {
 }
 
 void WordEncoder::use_characters(const BpeModel& model, const std::string& origin) {
-  for (const auto& [token, id] : model.ids) tokens_.emplace(token, id);
+  for (const auto& [token, id] : model.ids) {
+    if (is_character(token)) alphabet_.insert(token, id);
+    if (ignore_merges_) tokens_.emplace(token, id);
+  }
   if (!byte_fallback_ && !unknown_) {
     throw UsageError(origin + ": model has neither byte_fallback nor unk_token: it would lose characters");
   }
@@ -71,49 +74,48 @@ void WordEncoder::use_characters(const BpeModel& model, const std::string& origi
 }
 
 void WordEncoder::append(std::string_view word, std::vector<TokenId>& ids) {
-  if (const std::vector<TokenId>* known = cache_.find(word)) {
+  if (const auto known = cache_.find(word)) {
     ids.insert(ids.end(), known->begin(), known->end());
     return;
   }
-  std::vector<TokenId> encoded = encode(word);
-  ids.insert(ids.end(), encoded.begin(), encoded.end());
-  cache_.insert(word, std::move(encoded));
+  const std::size_t begin = ids.size();
+  encode(word, ids);
+  cache_.insert(word, std::span(ids).subspan(begin));
 }
 
-std::vector<TokenId> WordEncoder::encode(std::string_view word) {
+void WordEncoder::encode(std::string_view word, std::vector<TokenId>& ids) {
   if (ignore_merges_) {
-    if (const auto found = tokens_.find(word); found != tokens_.end()) return {found->second};
+    if (const auto found = tokens_.find(word); found != tokens_.end()) return ids.push_back(found->second);
   }
-  std::vector<TokenId> ids = byte_level_ ? bytes_of(word) : characters_of(word);
-  bpe_.merge(ids);
-  return ids;
+  const std::size_t begin = ids.size();
+  if (byte_level_) {
+    append_bytes(word, ids);
+  } else {
+    append_characters(word, ids);
+  }
+  bpe_.merge(ids, begin);
 }
 
-std::vector<TokenId> WordEncoder::bytes_of(std::string_view word) const {
-  std::vector<TokenId> ids;
-  ids.reserve(word.size());
+void WordEncoder::append_bytes(std::string_view word, std::vector<TokenId>& ids) const {
   for (const char byte : word) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
-  return ids;
 }
 
-std::vector<TokenId> WordEncoder::characters_of(std::string_view word) const {
-  std::vector<TokenId> ids;
+void WordEncoder::append_characters(std::string_view word, std::vector<TokenId>& ids) const {
   bool was_unknown = false;
   while (!word.empty()) {
     const std::string_view character = word.substr(0, utf8_step(word).length);
-    const auto found = tokens_.find(character);
-    const bool is_unknown = found == tokens_.end() && !byte_fallback_;
-    if (found != tokens_.end()) {
-      ids.push_back(found->second);
+    const TokenId id = alphabet_.find(character);
+    const bool is_unknown = id == Alphabet::none && !byte_fallback_;
+    if (id != Alphabet::none) {
+      ids.push_back(id);
     } else if (byte_fallback_) {
-      for (const char byte : character) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
+      append_bytes(character, ids);
     } else if (!was_unknown || !fuse_unknown_) {
       ids.push_back(*unknown_);
     }
     was_unknown = is_unknown;
     word.remove_prefix(character.size());
   }
-  return ids;
 }
 
 }  // namespace hydrajob::tokenizer

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tokenizer/alphabet.hpp"
 #include "tokenizer/bpe.hpp"
 #include "tokenizer/tokenizer_json.hpp"
 #include "tokenizer/word_cache.hpp"
@@ -25,9 +26,9 @@ class WordEncoder {
  private:
   void use_bytes(const BpeModel& model, const std::string& origin);
   void use_characters(const BpeModel& model, const std::string& origin);
-  std::vector<TokenId> encode(std::string_view word);
-  std::vector<TokenId> bytes_of(std::string_view word) const;
-  std::vector<TokenId> characters_of(std::string_view word) const;
+  void encode(std::string_view word, std::vector<TokenId>& ids);
+  void append_bytes(std::string_view word, std::vector<TokenId>& ids) const;
+  void append_characters(std::string_view word, std::vector<TokenId>& ids) const;
 
   struct Hash {
     using is_transparent = void;
@@ -38,7 +39,9 @@ class WordEncoder {
   bool fuse_unknown_, ignore_merges_, byte_fallback_;
   std::optional<TokenId> unknown_;
   std::array<TokenId, 256> byte_ids_{};  // of bytes; where they are characters, of <0x00> to <0xFF>
-  std::unordered_map<std::string, TokenId, Hash, std::equal_to<>> tokens_;  // by the text that they stand for
+  Alphabet alphabet_;                    // unless tokens spell bytes
+  // Tokens that spell bytes, and where words can be tokens whatever the merges say, by their text.
+  std::unordered_map<std::string, TokenId, Hash, std::equal_to<>> tokens_;
   Bpe bpe_;
   WordCache cache_;
 };

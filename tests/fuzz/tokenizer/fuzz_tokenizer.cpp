@@ -1,10 +1,11 @@
-// Any bytes as a tokenizer's file: it is refused with one message, or it encodes and decodes. HJ_FUZZ_KIND
-// says of which kind.
+// Any bytes as a tokenizer's file: it is refused with one message, or it encodes and decodes, a sentencepiece
+// model as the library does. HJ_FUZZ_KIND says of which kind.
 //
 // Behind the first byte 0 of a tokenizer.json stands a text to encode.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <sentencepiece_processor.h>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,14 @@ void use(Tokenizer& tokenizer, std::string_view text) {
   decoded += stream.finish();
 }
 
+void expect_ids_of_library(Tokenizer& tokenizer, std::string_view model, std::string_view text) {
+  sentencepiece::SentencePieceProcessor library;
+  std::vector<int> ids;
+  if (!library.LoadFromSerializedProto(model).ok() || !library.Encode(replace_damage(text), &ids).ok())
+    std::abort();
+  if (tokenizer.encode(text, Tokenizer::Around::nothing) != ids) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -37,6 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto tokenizer = make_tokenizer(HJ_FUZZ_KIND, bytes.substr(0, end), "file");
     use(*tokenizer, some_text);
+    if (!is_json) expect_ids_of_library(*tokenizer, bytes, some_text);
     if (end != std::string_view::npos) use(*tokenizer, bytes.substr(end + 1));
   } catch (const UsageError& e) {
     const std::string_view message = e.what();

@@ -12,7 +12,12 @@ TEST(Utf8, KnowsCharactersOfEveryLength) {
     EXPECT_EQ(utf8_step(character).state, Utf8Step::State::whole) << character;
     EXPECT_EQ(utf8_step(character).length, character.size()) << character;
     EXPECT_TRUE(is_utf8(character));
+    EXPECT_TRUE(is_character(character));
   }
+}
+
+TEST(Utf8, OneCharacterIsWholeAndAlone) {
+  for (const char* text : {"", "ab", "é.", "\xe4\xb8", "\xff"}) EXPECT_FALSE(is_character(text)) << text;
 }
 
 TEST(Utf8, ReplacesEachPartOfACharacterOnce) {
