@@ -3,6 +3,7 @@
 // was broken off can be continued.
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -213,7 +214,7 @@ class ModelWriter {
     checksums_.push_back(copy_to_all(tensor, index));
     if (!journal_) return;
     journal_->note(tensor.name, checksums_.back());
-    if (uncommitted_bytes_ >= commit_bytes_) commit();
+    if (uncommitted_bytes_ >= commit_bytes_ / 2) begin_commit();
   }
 
   // The checksums in every file, one file's behind the other's; of a split model those of the whole tensor
@@ -241,14 +242,24 @@ class ModelWriter {
     if (is_split()) sync_folder(temporary_);
   }
 
-  void commit() {
-    sync();
-    journal_->commit();
+  // The disk is waited for while the next tensors are copied. One at a time, so that a kill loses two at
+  // most.
+  void begin_commit() {
+    wait_for_commit();
+    commit_ = std::async(std::launch::async, [this, lines = journal_->take_noted()] {
+      sync();
+      journal_->append(lines);
+    });
     uncommitted_bytes_ = 0;
   }
 
+  void wait_for_commit() {
+    if (commit_.valid()) commit_.get();
+  }
+
   void finish() {
-    if (journal_) commit();
+    if (journal_) begin_commit();
+    wait_for_commit();
     const std::string whole_digest = is_split() ? digest_of_whole() : "";
     std::vector<std::size_t> used(tensors_.size(), 0);  // of each tensor's checksums
     for (const auto& output : outputs_) {
@@ -276,6 +287,7 @@ class ModelWriter {
 
   // After a failure: what is on the disk for sure is kept for the next start.
   void leave() {
+    if (commit_.valid()) commit_.wait();
     outputs_.clear();
     if (journal_ && journal_->has_tensors()) {
       log::info(path_.string() + ": what is written of it is kept, the same command goes on from there");
@@ -297,9 +309,10 @@ class ModelWriter {
   std::vector<std::unique_ptr<ModelOutput>> outputs_;
   std::vector<std::vector<std::uint64_t>> checksums_;  // of each tensor that is written
   std::uint64_t total_bytes_ = 0;                      // of all tensors in all files
-  std::uint64_t commit_bytes_ = 0;                     // on the disk after each so many
+  std::uint64_t commit_bytes_ = 0;                     // that may not be on the disk yet, beside two tensors
   std::uint64_t done_bytes_ = 0;
   std::uint64_t uncommitted_bytes_ = 0;
+  std::future<void> commit_;  // the last that was begun
 };
 
 }  // namespace

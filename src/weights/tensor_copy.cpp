@@ -2,14 +2,15 @@
 
 #include <algorithm>
 
-#include "base/digest.hpp"
 #include "weights/model_format.hpp"
 
 namespace hydrajob::weights {
 namespace {
 
-// Copied at once, unless a checksum range is larger: it stays in a core's cache until it is written.
-constexpr std::size_t block_bytes = 1 << 20;
+// Copied at once: stays in a core's cache until it is written.
+constexpr std::size_t block_bytes = 512 << 10;
+// … and this many rows, since they may be columns of the source: whole cache lines of those.
+constexpr std::int64_t least_rows = 64;
 
 }  // namespace
 
@@ -30,25 +31,33 @@ std::vector<std::uint64_t> TensorCopy::checksums_of(const TensorInfo& tensor) {
 
 std::vector<std::uint64_t> TensorCopy::read(const TensorInfo& tensor, RowRange slab, const Take& take) {
   const std::size_t row = static_cast<std::size_t>(tensor.cols) * size_of(dtype_);
-  const std::int64_t n = range_count(slab.count());
-  const std::size_t range = static_cast<std::size_t>((slab.count() + n - 1) / n) * row;
-  const auto step = static_cast<std::int64_t>(std::max<std::size_t>(1, block_bytes / range));
+  const std::int64_t n = slab.count();
+  const std::int64_t step = std::max(static_cast<std::int64_t>(block_bytes / row), least_rows);
+  block_.resize(std::max(block_.size(), static_cast<std::size_t>(std::min(step, n)) * row));
   std::vector<std::uint64_t> checksums;
-  for (std::int64_t first = 0; first < n; first += step) {
-    const std::int64_t last = std::min(first + step, n);
-    const RowRange rows{checksum_range(slab.count(), first).begin,
-                        checksum_range(slab.count(), last - 1).end};  // counted from the slab's first
-    const std::size_t bytes = static_cast<std::size_t>(rows.count()) * row;
-    if (block_.size() < bytes) block_.resize(bytes);
+  digest_.reset();
+  for (RowRange rows{0, 0}; rows.end < n;) {  // counted from the slab's first
+    rows = {rows.end, std::min(rows.end + step, n)};
     source_.read(tensor, {slab.begin + rows.begin, slab.begin + rows.end}, dtype_, block_.data());
-    for (std::int64_t i = first; i < last; ++i) {
-      const RowRange part = checksum_range(slab.count(), i);
-      checksums.push_back(digest64(block_.data() + static_cast<std::size_t>(part.begin - rows.begin) * row,
-                                   static_cast<std::size_t>(part.count()) * row));
-    }
-    take(static_cast<std::size_t>(rows.begin) * row, bytes);
+    add_to_checksums(rows, n, row, checksums);
+    take(static_cast<std::size_t>(rows.begin) * row, static_cast<std::size_t>(rows.count()) * row);
   }
   return checksums;
+}
+
+// `rows`: of a slab of n, that are in block_. A range may begin in one block and end in another.
+void TensorCopy::add_to_checksums(RowRange rows, std::int64_t n, std::size_t row_bytes,
+                                  std::vector<std::uint64_t>& checksums) {
+  for (std::int64_t at = rows.begin; at < rows.end;) {
+    const std::int64_t range_end = checksum_range(n, static_cast<std::int64_t>(checksums.size())).end;
+    const std::int64_t end = std::min(range_end, rows.end);
+    digest_.add(block_.data() + static_cast<std::size_t>(at - rows.begin) * row_bytes,
+                static_cast<std::size_t>(end - at) * row_bytes);
+    at = end;
+    if (at < range_end) break;
+    checksums.push_back(digest_.value());
+    digest_.reset();
+  }
 }
 
 }  // namespace hydrajob::weights

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/digest.hpp"
 #include "base/dtype.hpp"
 #include "weights/output_file.hpp"
 #include "weights/weight_source.hpp"
@@ -32,11 +33,14 @@ class TensorCopy {
 
   // Reads the slab's rows into block_, some at a time, and has `take` take them each time.
   std::vector<std::uint64_t> read(const TensorInfo& tensor, RowRange slab, const Take& take);
+  void add_to_checksums(RowRange rows, std::int64_t n, std::size_t row_bytes,
+                        std::vector<std::uint64_t>& checksums);
 
   WeightSource& source_;
   DType dtype_;
   std::function<void(std::size_t)> copied_;
   std::vector<std::byte> block_;  // at least
+  Digest64 digest_;               // of the range that is being read
 };
 
 }  // namespace hydrajob::weights

@@ -157,7 +157,7 @@ struct WriteOptions {
   std::string identity;
   // Told of the bytes of tensors that are written, of all there are, after every few.
   std::function<void(std::uint64_t written, std::uint64_t total)> progress;
-  // So many at most, and a tensor, are written again after a kill. 0: a sixteenth, from 1 MiB to 256 MiB.
+  // So many at most, and two tensors, are written again after a kill. 0: a sixteenth, from 1 MiB to 256 MiB.
   std::uint64_t commit_bytes = 0;
   // 0: one file. Else a new folder of so many, each with what a rank of that degree holds.
   int split = 0;

@@ -96,30 +96,32 @@ const std::vector<std::uint64_t>* WriteJournal::find(const std::string& tensor) 
 void WriteJournal::clear() {
   identity_.clear();
   tensors_.clear();
-  pending_.clear();
+  noted_.clear();
   if (::ftruncate(fd_, 0) != 0 || ::fsync(fd_) != 0) fail("written");
 }
 
 void WriteJournal::begin(const std::string& identity) {
   identity_ = identity;
-  pending_ += line_of("begun", identity, {});
-  commit();
+  append(line_of("begun", identity, {}));
   const std::filesystem::path folder = file_.parent_path();
   sync_folder(folder.empty() ? "." : folder);  // its name lasts too
 }
 
 void WriteJournal::note(const std::string& tensor, const std::vector<std::uint64_t>& checksums) {
-  pending_ += line_of("tensor", tensor, checksums);
+  noted_ += line_of("tensor", tensor, checksums);
   tensors_[tensor] = checksums;
 }
 
-void WriteJournal::commit() {
-  for (std::size_t done = 0; done < pending_.size();) {
-    const ssize_t wrote = ::write(fd_, pending_.data() + done, pending_.size() - done);
+std::string WriteJournal::take_noted() {
+  return std::exchange(noted_, {});
+}
+
+void WriteJournal::append(const std::string& lines) const {
+  for (std::size_t done = 0; done < lines.size();) {
+    const ssize_t wrote = ::write(fd_, lines.data() + done, lines.size() - done);
     if (wrote < 0 && errno != EINTR) fail("written");
     if (wrote > 0) done += static_cast<std::size_t>(wrote);
   }
-  pending_.clear();
   if (::fdatasync(fd_) != 0) fail("brought to the disk");
 }
 

@@ -29,8 +29,11 @@ class WriteJournal {
   void clear();
   void begin(const std::string& identity);
   void note(const std::string& tensor, const std::vector<std::uint64_t>& checksums);
-  // What was noted lasts once this returns. What it is about must be on the disk before.
-  void commit();
+  // The lines of what was noted since the last call.
+  std::string take_noted();
+  // Such lines last once this returns; others may be noted meanwhile. What they are about must be on the disk
+  // before.
+  void append(const std::string& lines) const;
   void remove();
 
  private:
@@ -44,7 +47,7 @@ class WriteJournal {
   int fd_ = -1;
   std::string identity_;
   std::map<std::string, std::vector<std::uint64_t>> tensors_;
-  std::string pending_;  // lines not yet written
+  std::string noted_;  // lines
 };
 
 }  // namespace hydrajob::weights
