@@ -74,32 +74,48 @@ class ColumnAttention {
     }
   }
 
-  // k: StagedRows, zeros where there is no key. scores: of keys lane / 4 and lane / 4 + 8, two columns each.
-  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, const T* k,
-                                       float (&scores)[4]) {
-    const std::uint32_t k_row = shared_address(k) + Rows::place(lane() % 16, lane() / 16);
+  // What a thread adds to the address of StagedRows of keys, or of values, with zeros where there is no
+  // token, to give it to the products with these.
+  __device__ static std::uint32_t place_of_keys() {
+    return Rows::place(lane() % 16, lane() / 16);
+  }
+  __device__ static std::uint32_t place_of_values() {
+    return Rows::place(lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
+  }
+
+  // scores: of keys lane / 4 and lane / 4 + 8, two columns each. AT_ONCE: sixteens of dimensions that are
+  // loaded before any of them is multiplied, so that they wait together. `loaded` is called as soon as the
+  // keys are not needed any more.
+  template <int AT_ONCE, class Loaded>
+  __device__ static void multiply_keys(const ColumnQueries<HEAD_DIM>& queries, std::uint32_t row,
+                                       float (&scores)[4], const Loaded& loaded) {
     float halves[2][4] = {};  // two chains of products, each half as long
-#pragma unroll
-    for (int d = 0; d < HEAD_DIM / 16; ++d) {
-      std::uint32_t a[4];
-      load_matrices(a, Rows::along(k_row, 2 * d));
-      multiply<T>(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
-    }
+    in_turn<AT_ONCE>([&](std::uint32_t(&a)[4], int d) { load_matrices(a, Rows::along(row, 2 * d)); }, loaded,
+                     [&](const std::uint32_t(&a)[4], int d) {
+                       multiply<T>(halves[d % 2], a, queries.pairs[2 * d], queries.pairs[2 * d + 1]);
+                     });
 #pragma unroll
     for (int i = 0; i < 4; ++i) scores[i] = halves[0][i] + halves[1][i];
   }
 
-  // v as k. Key i is seen by columns whose limit is above first_key + i. scale_log2: of the scores, times
-  // log2 e.
-  __device__ void gather_values(float (&scores)[4], const T* v, int first_key, const int (&limit)[2],
-                                float scale_log2) {
-    const int key = first_key + lane() / 4;
+  // Scores become weights. Of this thread's keys a column sees the one where seen > 0, the one after where it
+  // is > 8. scale_log2: of the scores, times log2 e.
+  __device__ void weigh(float (&scores)[4], const int (&seen)[2], float scale_log2) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (key + i / 2 * 8 >= limit[i % 2]) scores[i] = -INFINITY;
+      if (seen[i % 2] <= i / 2 * 8) scores[i] = -INFINITY;
     }
     exponentiate(scores, scale_log2);
-    multiply_values(v, scores);
+  }
+
+  // As multiply_keys.
+  template <int AT_ONCE, class Loaded>
+  __device__ void multiply_values(std::uint32_t row, const float (&weights)[4], const Loaded& loaded) {
+    const std::uint32_t b0 = transpose_matrix(paired<T>(weights[0], weights[1]));
+    const std::uint32_t b1 = transpose_matrix(paired<T>(weights[2], weights[3]));
+    in_turn<AT_ONCE>(
+        [&](std::uint32_t(&a)[4], int d) { load_matrices_transposed(a, Rows::along(row, 2 * d)); }, loaded,
+        [&](const std::uint32_t(&a)[4], int d) { multiply<T>(out_[d], a, b0, b1); });
   }
 
   // Of the scores before scaling.
@@ -120,6 +136,21 @@ class ColumnAttention {
 
   __device__ static int lane() {
     return threadIdx.x % 32;
+  }
+
+  // load(a, d), then use(a, d), for the head's sixteens of dimensions, AT_ONCE of them at a time.
+  template <int AT_ONCE, class Load, class Loaded, class Use>
+  __device__ static void in_turn(const Load& load, const Loaded& loaded, const Use& use) {
+    constexpr int all = HEAD_DIM / 16;
+#pragma unroll
+    for (int first = 0; first < all; first += AT_ONCE) {
+      std::uint32_t a[AT_ONCE][4];
+#pragma unroll
+      for (int i = 0; i < AT_ONCE && first + i < all; ++i) load(a[i], first + i);
+      if (first + AT_ONCE >= all) loaded();
+#pragma unroll
+      for (int i = 0; i < AT_ONCE && first + i < all; ++i) use(a[i], first + i);
+    }
   }
 
   template <class Op>
@@ -159,18 +190,6 @@ class ColumnAttention {
     for (int d = 0; d < HEAD_DIM / 16; ++d) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) out_[d][i] *= keep[i % 2];
-    }
-  }
-
-  __device__ void multiply_values(const T* v, const float (&weights)[4]) {
-    const std::uint32_t b0 = transpose_matrix(paired<T>(weights[0], weights[1]));
-    const std::uint32_t b1 = transpose_matrix(paired<T>(weights[2], weights[3]));
-    const std::uint32_t v_row = shared_address(v) + Rows::place(lane() % 8 + lane() / 16 * 8, lane() / 8 % 2);
-#pragma unroll
-    for (int d = 0; d < HEAD_DIM / 16; ++d) {
-      std::uint32_t a[4];
-      load_matrices_transposed(a, Rows::along(v_row, 2 * d));
-      multiply<T>(out_[d], a, b0, b1);
     }
   }
 

@@ -38,7 +38,7 @@ void launch_few(const WorkItem* items, std::int64_t n_items, const Processors& p
   const std::int64_t units = n_items * args.n_kv_heads;
   const std::int64_t blocks = std::min<std::int64_t>(units, std::int64_t{processors.count} * at_once);
   launch(attend<T, HEAD_DIM>, static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32),
-         static_cast<std::size_t>(bytes), stream, Walk{items, units, blocks * warps}, args);
+         static_cast<std::size_t>(bytes), stream, Walk(items, n_items, blocks * warps, args), args);
 }
 
 }  // namespace

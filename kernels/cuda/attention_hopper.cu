@@ -44,8 +44,10 @@ constexpr int alignment = 1024;  // of what the copy engine writes; a block's me
 // Walking before tiles, with all of the block's memory, and beside them.
 template <class T>
 using EarlyWalker = Walker<T, head_dim, walk_stages, 32>;
+// Three at once: the most for which ptxas 13.0 keeps all of the loop in registers. With a few of them in
+// memory a shape that is bound by reading took a fifth longer.
 template <class T>
-using LateWalker = Walker<T, head_dim, walk_stages, 8>;
+using LateWalker = Walker<T, head_dim, walk_stages, 8, 3>;
 
 template <class T>
 struct Shared {
@@ -444,7 +446,7 @@ __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
     take_registers<BESIDE && CONSUMERS == 2 ? 192 : 232>();
     Consumer<T>(shared, args).run();
   } else if (BESIDE) {
-    give_registers<CONSUMERS == 2 ? 96 : 128>();
+    give_registers<CONSUMERS == 2 ? 96 : 144>();
     const int walker = warp - (CONSUMERS + 1) * walkers_beside_tiles;
     LateWalker<T>(
         walk, walker * static_cast<int>(gridDim.x) + block, args,
@@ -471,8 +473,8 @@ void attend_hopper(const WorkItem* items, std::int64_t n_items, int groups, cons
     const auto kernel = attend<T, CONSUMERS, BESIDE>;
     HJ_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
     launch(kernel, static_cast<unsigned>(blocks), threads_of(CONSUMERS, BESIDE), shared_bytes, stream,
-           Walk{few, units, walkers}, static_cast<int>(reading), items, static_cast<unsigned>(n_items), queue,
-           args, make_kv_map(args.kv.k, args, keys, dtype), make_kv_map(args.kv.v, args, keys, dtype));
+           Walk(few, n_few, walkers, args), static_cast<int>(reading), items, static_cast<unsigned>(n_items),
+           queue, args, make_kv_map(args.kv.k, args, keys, dtype), make_kv_map(args.kv.v, args, keys, dtype));
   };
   const auto launch_by_groups = [&](auto beside) {
     with_tensor_element(dtype, [&](auto* element) {

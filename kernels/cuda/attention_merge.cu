@@ -189,7 +189,7 @@ __global__ __launch_bounds__((SHARE ? sharing_warps : apart_warps) * warp_size) 
   begin_kernel();
   constexpr int warps = SHARE ? 1 : apart_warps;
   const int groups = (args.n_heads + merged_heads - 1) / merged_heads;
-  const int lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
+  const int warp = threadIdx.x / warp_size;
   const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * warps + (SHARE ? 0 : warp);
   if (index >= args.n_rows * groups) return;
   const std::int64_t row = index / groups;

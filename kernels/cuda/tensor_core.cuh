@@ -41,6 +41,10 @@ __device__ inline void copy_16(std::uint32_t shared_target, const void* source, 
   asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;\n" ::"r"(shared_target),
                "l"(source), "l"(policy));
 }
+// The 128 bytes around it into L2.
+__device__ inline void prefetch(const void* source) {
+  asm volatile("prefetch.global.L2 [%0];\n" ::"l"(source));
+}
 __device__ inline void commit_copies() {
   asm volatile("cp.async.commit_group;\n" ::);
 }

@@ -117,7 +117,11 @@ TEST_P(AttentionTree, SmallBatchesUnderLongPrefixes) {
   std::mt19937_64 random(seed() + 7);
   for (const std::int64_t head_dim : {64, 128}) {
     for (const std::int64_t sequences : {1, 3}) {
-      TreeShape shape{.n_kv_heads = 1, .group = 4, .head_dim = head_dim, .dtype = GetParam()};
+      TreeShape shape{.n_kv_heads = 1,
+                      .group = 4,
+                      .head_dim = head_dim,
+                      .dtype = GetParam(),
+                      .token_padding = sequences == 1 ? 0 : 8};
       TreeProblem problem(shape, std::vector<std::int64_t>(static_cast<std::size_t>(sequences), 1),
                           std::vector<std::int32_t>(static_cast<std::size_t>(sequences), 64), random());
       problem.add_segment(16411, 0, sequences);
@@ -160,11 +164,26 @@ TEST_P(AttentionTree, ManyStreamsBesideALongSegment) {
                      random);
 }
 
-// Several a warp, of several blocks of keys each.
+// Several a warp, of several blocks of keys each; tokens apart, and side by side.
 TEST_P(AttentionTree, ManyLongStreams) {
   std::mt19937_64 random(seed() + 5);
-  check_many_streams({.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam()}, 3000, 200, 300,
-                     random);
+  for (const std::int64_t padding : {8, 0}) {
+    check_many_streams(
+        {.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam(), .token_padding = padding}, 1500,
+        200, 300, random);
+  }
+}
+
+// A segment that has fewer rows than a whole tile, and their own tokens beside it.
+TEST_P(AttentionTree, StreamsBesideHalfATile) {
+  std::mt19937_64 random(seed() + 9);
+  for (const std::int64_t group : {3, 4, 8}) {
+    for (const std::int64_t padding : {8, 0}) {
+      check_many_streams(
+          {.n_kv_heads = 2, .group = group, .head_dim = 128, .dtype = GetParam(), .token_padding = padding},
+          64 / group, 150, 3001, random);
+    }
+  }
 }
 
 TEST_P(AttentionTree, ResultsDoNotDependOnThreads) {

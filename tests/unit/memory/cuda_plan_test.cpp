@@ -142,10 +142,12 @@ TEST(CudaPlans, ReadBesideTilesWhatTheseLeaveTimeFor) {
   EXPECT_EQ(decode_work(8, 1, 4096, 8192, 128).reading_first, 0);
   EXPECT_EQ(decode_work(8, 1, 512, 1024, 16).reading_first, 0);
   EXPECT_EQ(decode_work(32, 8, 64, 65536, 64).reading_first, 0);
+  EXPECT_EQ(decode_work(8, 1, 1024, 2048, 512).reading_first, 0);
+  EXPECT_EQ(decode_work(32, 32, 1024, 16256, 64).reading_first, 0);
 }
 
 TEST(CudaPlans, ReadFirstWhatTakesLongerThanTheTiles) {
-  EXPECT_GE(decode_work(8, 1, 1024, 2048, 512).reading_first, 66);
+  EXPECT_GE(decode_work(32, 32, 1024, 1024, 16).reading_first, 66);
   EXPECT_GE(decode_work(32, 32, 1024, 1024, 64).reading_first, 66);
   EXPECT_LT(decode_work(32, 32, 1024, 1024, 64).reading_first, 132) << "none is left for the tiles";
 }
