@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <cuda_runtime_api.h>
+#include <deque>
 #include <limits>
 #include <utility>
 
@@ -40,6 +41,44 @@ class CudaMark final : public Mark {
 
  private:
   cudaEvent_t event_ = nullptr;
+};
+
+class CudaCopyQueue final : public CopyQueue {
+ public:
+  explicit CudaCopyQueue(int device) : device_(device) {}
+  ~CudaCopyQueue() override {
+    cudaStreamSynchronize(stream_.get());  // a device that is dead copies nothing; who uses it next is told
+    for (const auto* events : {&in_flight_, &idle_}) {
+      for (const cudaEvent_t event : *events) cudaEventDestroy(event);
+    }
+  }
+  CudaCopyQueue(const CudaCopyQueue&) = delete;
+  CudaCopyQueue& operator=(const CudaCopyQueue&) = delete;
+
+  void copy(void* target, const void* host, std::size_t bytes) override {
+    HJ_CUDA_CHECK(cudaSetDevice(device_));  // a thread begins with the first
+    HJ_CUDA_CHECK(cudaMemcpyAsync(target, host, bytes, cudaMemcpyHostToDevice, stream_.get()));
+    if (idle_.empty()) {
+      cudaEvent_t event = nullptr;
+      HJ_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+      idle_.push_back(event);
+    }
+    HJ_CUDA_CHECK(cudaEventRecord(idle_.back(), stream_.get()));
+    in_flight_.push_back(idle_.back());
+    idle_.pop_back();
+  }
+  void wait_for_all_but(std::size_t n) override {
+    while (in_flight_.size() > n) {
+      HJ_CUDA_CHECK(cudaEventSynchronize(in_flight_.front()));
+      idle_.push_back(in_flight_.front());
+      in_flight_.pop_front();
+    }
+  }
+
+ private:
+  int device_;
+  CudaStream stream_;
+  std::deque<cudaEvent_t> in_flight_, idle_;  // of the copies, behind each
 };
 
 class CudaGraph final : public Replay {
@@ -364,6 +403,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<Buffer> allocate_staging(std::size_t bytes) override {
     return std::make_unique<StagingBuffer>(bytes, staging_);
   }
+  std::unique_ptr<CopyQueue> copy_queue() override { return std::make_unique<CudaCopyQueue>(index_); }
 
   Stream& stream() override { return *stream_; }
   void synchronize() override { HJ_CUDA_CHECK(cudaStreamSynchronize(stream_->get())); }

@@ -18,6 +18,17 @@ class Stream {
   virtual ~Stream() = default;
 };
 
+// Copies to a device in an order of their own, for one thread beside others that copy by theirs: the bus has
+// the next at hand, whoever's it is, when one ends. Where it ends it waits for all of them.
+class CopyQueue {
+ public:
+  virtual ~CopyQueue() = default;
+  // Begins it. `host` is staging memory, in use until the copy is done.
+  virtual void copy(void* target, const void* host, std::size_t bytes) = 0;
+  // Waits until all copies are done, but the last `n` that were begun.
+  virtual void wait_for_all_but(std::size_t n) = 0;
+};
+
 // A point in a stream's time.
 class Mark {
  public:
@@ -92,9 +103,11 @@ class Device {
     return nullptr;
   }
 
-  // Host memory from which copy_to_device() runs beside the host, at the full rate of the bus; 4096-byte
+  // Host memory from which copies to the device run beside the host, at the full rate of the bus; 4096-byte
   // aligned. Null: copies are as fast from any memory, and done when they return. Throws OutOfMemory.
   virtual std::unique_ptr<Buffer> allocate_staging(std::size_t /*bytes*/) { return nullptr; }
+  // Null where there is no staging memory. What the device's stream has launched before is not waited for.
+  virtual std::unique_ptr<CopyQueue> copy_queue() { return nullptr; }
 
   virtual Stream& stream() = 0;
   virtual void synchronize() = 0;

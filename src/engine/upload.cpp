@@ -2,28 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <thread>
 
-#include "engine/staging_ring.hpp"
-
 namespace hydrajob {
 namespace {
 
-// The thread that copies is wanted as soon as a slot is full: where there are cores, one is its own. On 16 of
-// them a GPU was loaded at 88 % of its bus's rate instead of 85.
-int reading_threads(const WeightSource& source) {
-  constexpr int few = 4;
-  const int threads = source.readers();
-  return threads > few ? threads - 1 : threads;
-}
-
-// One is filled by each reader, the others wait for the bus or are copied: with 4 of these it was 82 %.
-std::size_t slot_count(int readers) {
-  constexpr std::size_t besides = 12;
-  return static_cast<std::size_t>(readers) + besides;
-}
+// Of each reader: one that is filled, the others wait for the bus or are copied.
+constexpr std::size_t slots_of_reader = 3;
 
 struct Piece {
   WeightRows rows;
@@ -43,40 +31,56 @@ std::vector<Piece> pieces_of(const WeightSource& source, const std::vector<Uploa
   return pieces;
 }
 
-// A piece on its way, slot by slot.
+// A reader's pieces on their way, slot by slot.
 class SlotSink final : public WeightSink {
  public:
-  SlotSink(StagingRing& ring, std::byte* target) : ring_(ring), target_(target) {}
+  SlotSink(std::unique_ptr<CopyQueue> copies, std::byte* slots, std::size_t slot_bytes)
+      : copies_(std::move(copies)), slots_(slots), slot_bytes_(slot_bytes) {}
+
+  void begin(std::byte* target) { target_ = target; }
+  void end() { copies_->wait_for_all_but(0); }
 
   Room room(std::size_t bytes) override {
-    room_ = {ring_.take(), std::min(bytes, ring_.slot_bytes())};
+    copies_->wait_for_all_but(slots_of_reader - 1);
+    room_ = {slots_ + next_ * slot_bytes_, std::min(bytes, slot_bytes_)};
+    next_ = (next_ + 1) % slots_of_reader;
     return room_;
   }
   void full() override {
-    ring_.fill(room_.data, target_, room_.bytes);
+    copies_->copy(target_, room_.data, room_.bytes);
     target_ += room_.bytes;
   }
 
  private:
-  StagingRing& ring_;
-  std::byte* target_;
+  std::unique_ptr<CopyQueue> copies_;
+  std::byte* slots_;
+  std::size_t slot_bytes_;
+  std::size_t next_ = 0;
+  std::byte* target_ = nullptr;
   Room room_;
 };
 
 // The threads that read, each the next piece that none has begun.
 class Readers {
  public:
-  Readers(WeightSource& source, std::vector<Piece> pieces, DType dtype, StagingRing& ring, int threads)
-      : pieces_(std::move(pieces)), dtype_(dtype), ring_(ring), first_failed_(pieces_.size()) {
-    for (int i = 0; i < threads; ++i) readers_.push_back(source.reader());
+  Readers(WeightSource& source, std::vector<Piece> pieces, DType dtype, Device& device, Buffer& staging,
+          std::size_t slot_bytes)
+      : pieces_(std::move(pieces)), dtype_(dtype), first_failed_(pieces_.size()) {
+    auto* slots = staging.as<std::byte>();
+    for (int i = 0; i < source.readers(); ++i, slots += slots_of_reader * slot_bytes) {
+      readers_.push_back(source.reader());
+      sinks_.emplace_back(device.copy_queue(), slots, slot_bytes);
+    }
     try {
-      for (const auto& reader : readers_) threads_.emplace_back([this, &reader] { work(*reader); });
+      for (std::size_t i = 0; i < readers_.size(); ++i)
+        threads_.emplace_back([this, i] { work(*readers_[i], sinks_[i]); });
     } catch (...) {  // the system has no more threads
-      give_up();
+      next_ = pieces_.size();
+      join();
       throw;
     }
   }
-  ~Readers() { give_up(); }
+  ~Readers() { join(); }
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
 
@@ -87,30 +91,23 @@ class Readers {
   }
 
  private:
-  void give_up() {
-    ring_.stop();
-    join();
-  }
-
-  void work(WeightReader& reader) {
-    for (std::size_t i = next_++; i < pieces_.size(); i = next_++) {
-      try {
-        SlotSink sink(ring_, pieces_[i].target);
+  void work(WeightReader& reader, SlotSink& sink) {
+    std::size_t i = next_++;
+    try {
+      for (; i < pieces_.size(); i = next_++) {
+        sink.begin(pieces_[i].target);
         reader.read(pieces_[i].rows, dtype_, sink);
-      } catch (const StagingRing::Stopped&) {
-        break;
-      } catch (...) {
-        keep(i, std::current_exception());
-        next_ = pieces_.size();  // those that were begun are read to their end: one before may fail too
-        break;
       }
+      sink.end();
+    } catch (...) {
+      keep(i, std::current_exception());
+      next_ = pieces_.size();  // those that were begun are read to their end: one before may fail too
     }
-    ring_.end_reader();
   }
 
   void keep(std::size_t piece, std::exception_ptr failure) {
     const std::lock_guard lock(mutex_);
-    if (piece >= first_failed_) return;
+    if (failure_ && piece >= first_failed_) return;
     first_failed_ = piece;
     failure_ = std::move(failure);
   }
@@ -123,49 +120,27 @@ class Readers {
 
   std::vector<Piece> pieces_;
   DType dtype_;
-  StagingRing& ring_;
   std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
   std::size_t first_failed_;    // under mutex_
   std::exception_ptr failure_;  // under mutex_
   std::vector<std::unique_ptr<WeightReader>> readers_;
+  std::deque<SlotSink> sinks_;  // however it ends, nothing reads the staging memory after them
   std::vector<std::thread> threads_;
-};
-
-// However it ends, nothing reads the staging memory afterwards.
-class CopiesEnd {
- public:
-  explicit CopiesEnd(Device& device) : device_(device) {}
-  ~CopiesEnd() {
-    try {
-      device_.synchronize();
-    } catch (...) {  // a device that is dead copies nothing; who uses it next is told
-    }
-  }
-  CopiesEnd(const CopiesEnd&) = delete;
-  CopiesEnd& operator=(const CopiesEnd&) = delete;
-
- private:
-  Device& device_;
 };
 
 }  // namespace
 
 std::unique_ptr<Buffer> allocate_upload_staging(WeightSource& source, Device& device,
                                                 std::size_t slot_bytes) {
-  const int readers = reading_threads(source);
-  return readers > 0 ? device.allocate_staging(slot_count(readers) * slot_bytes) : nullptr;
+  const auto readers = static_cast<std::size_t>(source.readers());
+  return readers > 0 ? device.allocate_staging(readers * slots_of_reader * slot_bytes) : nullptr;
 }
 
 void upload(WeightSource& source, const std::vector<UploadPart>& parts, DType dtype, Device& device,
             Buffer& staging, std::size_t slot_bytes) {
-  const int threads = reading_threads(source);
-  const CopiesEnd end(device);
-  StagingRing ring(device, staging, slot_bytes, threads);
-  Readers readers(source, pieces_of(source, parts, dtype, slot_bytes), dtype, ring, threads);
-  ring.copy_all();
-  readers.finish();
-  device.synchronize();
+  device.synchronize();  // the targets' memory may be in use
+  Readers(source, pieces_of(source, parts, dtype, slot_bytes), dtype, device, staging, slot_bytes).finish();
 }
 
 }  // namespace hydrajob

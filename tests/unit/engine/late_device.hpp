@@ -1,6 +1,8 @@
 // A device that copies beside the host, as late as it may: a copy is done when somebody waits for it.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <deque>
@@ -16,9 +18,10 @@ namespace hydrajob::test {
 
 class LateDevice final : public ForwardingDevice {
  public:
-  std::size_t staging_bytes = 0;  // of all staging memory that was asked for
-  std::size_t copies = 0;         // asked for
-  std::size_t most_waiting = 0;   // copies at once
+  std::size_t staging_bytes = 0;             // of all staging memory that was asked for
+  std::atomic<std::size_t> copies{0};        // asked for
+  std::atomic<std::size_t> waiting{0};       // of these, not done
+  std::atomic<std::size_t> most_waiting{0};  // of one queue, at once
   std::size_t copies_until_failure = SIZE_MAX;
 
   std::unique_ptr<Buffer> allocate_staging(std::size_t bytes) override {
@@ -27,52 +30,59 @@ class LateDevice final : public ForwardingDevice {
     staging_bytes += bytes;
     return staging;
   }
-  void copy_to_device(void* target, const void* host, std::size_t bytes) override {
-    expect_one_thread();
-    const auto* from = static_cast<const std::byte*>(host);
-    EXPECT_TRUE(from >= staging_ && from + bytes <= staging_ + staging_bytes) << "not of staging memory";
-    if (copies == copies_until_failure) throw RunError("the bus is broken");
-    ++copies;
-    waiting_.push_back({target, host, bytes});
-    most_waiting = std::max(most_waiting, waiting_.size());
-  }
-  std::unique_ptr<Mark> mark() override {
-    expect_one_thread();
-    return std::make_unique<Behind>(copies);
-  }
-  void wait_for(const Mark& mark) override {
-    expect_one_thread();
-    while (done_ < static_cast<const Behind&>(mark).copies) copy_next();
-  }
-  void synchronize() override {
-    expect_one_thread();
-    while (!waiting_.empty()) copy_next();
-  }
-  bool idle() const { return waiting_.empty(); }
+  std::unique_ptr<CopyQueue> copy_queue() override { return std::make_unique<Queue>(*this); }
 
  private:
-  struct Behind final : Mark {
-    explicit Behind(std::size_t n) : copies(n) {}
-    std::size_t copies;
-  };
   struct Copy {
     void* target;
     const void* host;
     std::size_t bytes;
   };
 
-  void copy_next() {
-    const Copy copy = waiting_.front();
-    waiting_.pop_front();
-    std::memcpy(copy.target, copy.host, copy.bytes);
-    ++done_;
-  }
-  void expect_one_thread() const { EXPECT_EQ(std::this_thread::get_id(), thread_) << "a reader's"; }
+  class Queue final : public CopyQueue {
+   public:
+    explicit Queue(LateDevice& device) : device_(device) {}
+    ~Queue() override { copy_all_but(0); }
 
-  std::thread::id thread_ = std::this_thread::get_id();
+    void copy(void* target, const void* host, std::size_t bytes) override {
+      expect_one_thread();
+      device_.expect_staging(host, bytes);
+      if (device_.copies++ >= device_.copies_until_failure) throw RunError("the bus is broken");
+      waiting_.push_back({target, host, bytes});
+      ++device_.waiting;
+      std::size_t most = device_.most_waiting;
+      while (waiting_.size() > most && !device_.most_waiting.compare_exchange_weak(most, waiting_.size())) {
+      }
+    }
+    void wait_for_all_but(std::size_t n) override {
+      expect_one_thread();
+      copy_all_but(n);
+    }
+
+   private:
+    void copy_all_but(std::size_t n) {
+      for (; waiting_.size() > n; waiting_.pop_front()) {
+        const Copy& next = waiting_.front();
+        std::memcpy(next.target, next.host, next.bytes);
+        --device_.waiting;
+      }
+    }
+    void expect_one_thread() {
+      if (thread_ == std::thread::id()) thread_ = std::this_thread::get_id();
+      EXPECT_EQ(std::this_thread::get_id(), thread_) << "two threads share a queue";
+    }
+
+    LateDevice& device_;
+    std::thread::id thread_;
+    std::deque<Copy> waiting_;
+  };
+
+  void expect_staging(const void* host, std::size_t bytes) const {
+    const auto* from = static_cast<const std::byte*>(host);
+    EXPECT_TRUE(from >= staging_ && from + bytes <= staging_ + staging_bytes) << "not of staging memory";
+  }
+
   const std::byte* staging_ = nullptr;
-  std::deque<Copy> waiting_;
-  std::size_t done_ = 0;
 };
 
 }  // namespace hydrajob::test

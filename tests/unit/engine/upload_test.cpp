@@ -92,10 +92,10 @@ class Upload : public ::testing::Test {
 TEST_F(Upload, BringsAllOfItThroughFewSlots) {
   write(test::wide_model(), DType::bf16);
   expect_right(upload_shard(DType::bf16), DType::bf16, DType::bf16);
-  EXPECT_TRUE(device_.idle());
-  EXPECT_EQ(device_.staging_bytes, 15 * slot_bytes);
-  EXPECT_GT(device_.copies, 4 * 15u);
-  EXPECT_GT(device_.most_waiting, 1u) << "no copy but the one that is waited for";
+  EXPECT_EQ(device_.waiting, 0u);
+  EXPECT_EQ(device_.staging_bytes, 3 * 3 * slot_bytes);
+  EXPECT_GT(device_.copies, 4 * 9u);
+  EXPECT_EQ(device_.most_waiting, 3u) << "what a reader waits for is not all that it has begun";
 }
 
 TEST_F(Upload, ConvertsToTheTypeThatIsAskedFor) {
@@ -138,7 +138,7 @@ TEST_F(Upload, OfADamagedFileIsRefusedAsReadingIsWithTheFirstThatIsDamaged) {
                       ": tensor 'layers.0.mlp.up' is damaged: rows 984 to 999 do not match "
                       "their checksum");
   EXPECT_EQ(failure([&] { upload_shard(DType::bf16); }), told);
-  EXPECT_TRUE(device_.idle()) << "what was copied from is gone";
+  EXPECT_EQ(device_.waiting, 0u) << "what was copied from is gone";
 }
 
 TEST_F(Upload, OfAFileThatBecameShorterIsRefused) {
@@ -155,7 +155,7 @@ TEST_F(Upload, OfAFileThatBecameShorterIsRefused) {
             path_.string() + ": tensor 'embedding' is cut: the file became shorter");
 }
 
-// Readers wait for slots that nobody gives back.
+// In the first copy, in the second of a reader, in one of many.
 TEST_F(Upload, EndsWhenTheDeviceFails) {
   write(test::wide_model(), DType::bf16);
   for (const std::size_t after : {0u, 1u, 9u}) {
