@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "comm/device_group.hpp"
+#include "comm/launcher.hpp"
 #include "completions/generator.hpp"
 #include "completions/progress.hpp"
 #include "completions/results.hpp"
@@ -21,6 +22,7 @@
 #include "grid/constraints.hpp"
 #include "grid/run_spec.hpp"
 #include "sched/agree.hpp"
+#include "sched/hang_watch.hpp"
 #include "sched/machine.hpp"
 #include "sched/stop.hpp"
 #include "weights/weight_source.hpp"
@@ -83,11 +85,14 @@ class Execution {
         watch_(watch),
         results_(results),
         machine_(world, job.device, {job.threads, 0, false}),
-        group_(world.split(0)) {}
+        group_(world.split(0)),
+        hang_limit_s_(hang_limit_s(job.hang_limit_s, machine_.device())),
+        hang_(hang_limit_s_, [this](const std::string& phase) { end_on_a_hang(phase); }) {}
 
   Totals run(const std::vector<std::int64_t>& numbers) {
     const EngineContext context = engine_context();
-    Generator generator(load(context), context, source(), make_time_check(group_.host(), watch_, 0));
+    hang_.enter("loading the weights");
+    Generator generator(load(context), context, source(), time_check());
     weights_bytes_ = static_cast<double>(context.device->memory_held());
     const WavePlan plan(task_.requests, numbers, worth_sharing());
     WaveSize size = fitting(plan, job_.batch, context);
@@ -97,6 +102,7 @@ class Execution {
     totals_.prompt_tokens = plan.prompt_tokens();
     for (std::int64_t first = 0; first < plan.size() && !is_told_to_stop();) {
       const Wave wave = plan.wave(first, size.batch);
+      hang_.enter("generating");
       try {
         first += take(generator.run(wave, options(size), show(progress)), progress);
       } catch (const OutOfMemory& e) {
@@ -115,6 +121,22 @@ class Execution {
     if (device.empty()) throw AgreedError(ExitCode::usage, "--device " + job_.device + ": there is none");
     const Processor& processor = machine_.processor(device);
     return {processor.device.get(), processor.kernels.get(), &group_.on(*processor.device)};
+  }
+
+  // Before the prefill and every step; a GPU goes some steps ahead of the host, which then waits for it.
+  std::function<void()> time_check() {
+    return [this, check = make_time_check(group_.host(), watch_, 0)] {
+      hang_.alive();
+      check();
+    };
+  }
+
+  // Nothing can be agreed on with a peer that may hang. What was finished is in the output's journal.
+  void end_on_a_hang(const std::string& phase) {
+    log::error(
+        fmt::format("rank {}: nothing has happened for {} (--hang-limit) while {}: this job cannot go on",
+                    world_.rank(), format_seconds(hang_limit_s_), phase));
+    world_.abort(static_cast<int>(lost_job_code()));
   }
 
   std::shared_ptr<const Model> load(const EngineContext& context) const {
@@ -228,6 +250,8 @@ class Execution {
   DeviceGroup group_;
   double weights_bytes_ = 0;  // and what else is held before the first wave
   Totals totals_;
+  double hang_limit_s_;
+  HangWatch hang_;
 };
 
 void say_end(const Totals& totals, double seconds, const CompletionJob& job) {

@@ -27,9 +27,10 @@ struct CompletionJob {
   bool with_tokens = false;      // in a JSONL output
   std::int64_t batch = 1024;     // completions at once, at most
   std::string device = "auto";
-  std::optional<DType> dtype;  // otherwise the model file's
-  int threads = 0;             // CPU threads of each rank; 0: its share of the node's cores
-  double time_limit_s = 0;     // 0: none
+  std::optional<DType> dtype;          // otherwise the model file's
+  int threads = 0;                     // CPU threads of each rank; 0: its share of the node's cores
+  double time_limit_s = 0;             // 0: none
+  std::optional<double> hang_limit_s;  // sched/hang_watch.hpp
 };
 
 // All ranks of `world` share the model. Returns ok, or interrupted when it was told to stop: then the same

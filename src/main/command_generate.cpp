@@ -14,6 +14,7 @@
 #include "main/command_arguments.hpp"
 #include "main/command_run.hpp"
 #include "sched/agree.hpp"
+#include "sched/hang_watch.hpp"
 
 namespace hydrajob {
 namespace {
@@ -51,6 +52,9 @@ po::options_description described() {
   add("threads", po::value<int>()->value_name("N"),
       "CPU threads of each rank; its share of the node's cores otherwise");
   add("time-limit", po::value<double>()->value_name("S"), "seconds this job has; it stops in time, with 75");
+  add("hang-limit", po::value<double>()->value_name("S"),
+      "seconds that loading, a prefill or a few steps may take until the job ends, with 75; 0: never; else "
+      "1800, on GPUs");
   add("verbose,v", po::bool_switch(), "say what is done in between, too");
   add("help,h", "print this");
   return options;
@@ -129,6 +133,7 @@ void take_machine(const po::variables_map& values, CompletionJob& job) {
   job.time_limit_s = checked_number(
                          values, "time-limit", [](double s) { return s > 0; }, "more than 0")
                          .value_or(0);
+  job.hang_limit_s = checked_number(values, "hang-limit", is_hang_limit, "0 to 1e7");
 }
 
 CompletionJob job_of(const po::variables_map& values) {

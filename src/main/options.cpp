@@ -16,6 +16,7 @@
 #include "comm/threads.hpp"
 #include "config/condition.hpp"
 #include "main/command_arguments.hpp"
+#include "sched/hang_watch.hpp"
 
 namespace hydrajob {
 namespace {
@@ -172,8 +173,7 @@ int threads_of(const Given& given) {
 std::optional<double> hang_limit_of(const Given& given) {
   if (given.values.count("hang-limit") == 0) return std::nullopt;
   const double limit = given.values["hang-limit"].as<double>();
-  constexpr double most = 1e7;  // seconds: months
-  if (limit >= 0 && limit <= most) return limit;
+  if (is_hang_limit(limit)) return limit;
   throw UsageError(fmt::format("{} {}: expected 0 to 1e7", given.name_of("hang-limit"), limit));
 }
 

@@ -4,6 +4,16 @@
 
 namespace hydrajob {
 
+double hang_limit_s(std::optional<double> given, const std::string& device) {
+  constexpr double on_gpus = 1800;
+  return given.value_or(device == "cpu" ? 0 : on_gpus);
+}
+
+bool is_hang_limit(double seconds) {
+  constexpr double most = 1e7;
+  return seconds >= 0 && seconds <= most;
+}
+
 HangWatch::HangWatch(double limit_s, std::function<void(const std::string&)> on_hang)
     : limit_(limit_s), on_hang_(std::move(on_hang)) {
   if (limit_s > 0) watcher_ = std::thread([this] { watch(); });

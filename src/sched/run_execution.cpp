@@ -23,7 +23,6 @@ namespace {
 constexpr double nearly_whole = 0.8;
 constexpr std::chrono::seconds longest_wait_for_dispatcher(5);
 // On GPUs loading a model takes minutes at most, and a sample seconds.
-constexpr double default_hang_limit_s = 1800;
 
 struct Failure {
   RunStatus status = RunStatus::failed;
@@ -208,14 +207,9 @@ class RunExecution {
   void end_on_a_hang(const std::string& phase) {
     log::error(fmt::format(
         "rank {}: run {}: nothing has happened for {} (--hang-limit) while {}: this job cannot go on",
-        world_.rank(), run_.spec.id.substr(0, 8), format_seconds(hang_limit_s()), phase));
+        world_.rank(), run_.spec.id.substr(0, 8), format_seconds(hang_limit_s_), phase));
     say_last_words();
     world_.abort(static_cast<int>(lost_job_code()));
-  }
-
-  double hang_limit_s() const {
-    if (sweep_.hang_limit_s) return *sweep_.hang_limit_s;
-    return run_.spec.device == "cpu" ? 0 : default_hang_limit_s;
   }
 
   void end_the_job(const Failure& failure) {
@@ -240,7 +234,8 @@ class RunExecution {
   const SweepContext& sweep_;
   double started_unix_s_ = unix_now_s();
   double seconds_left_at_start_ = sweep_.watch.seconds_left();
-  HangWatch hang_{hang_limit_s(), [this](const std::string& phase) { end_on_a_hang(phase); }};
+  double hang_limit_s_ = hang_limit_s(sweep_.hang_limit_s, run_.spec.device);
+  HangWatch hang_{hang_limit_s_, [this](const std::string& phase) { end_on_a_hang(phase); }};
 };
 
 }  // namespace

@@ -247,6 +247,31 @@ class Generate(unittest.TestCase):
         self.assertEqual(self.completions(), whole, f"seed {SEED}")
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["out.jsonl", "prompts.jsonl"])
 
+    @staticmethod
+    def parent_of(process):
+        try:
+            return process.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:  # it has ended
+            return None
+
+    def ranks_of(self, launcher):
+        """The processes that it has started."""
+        return sorted(int(p.name) for p in Path("/proc").glob("[0-9]*") if self.parent_of(p) == str(launcher))
+
+    def test_a_rank_that_hangs_ends_the_job_and_nothing_finished_is_lost(self):
+        options = self.long_job()
+        process = subprocess.Popen(self.command(*options, "--hang-limit", "3", np=2), cwd=self.folder, stderr=subprocess.PIPE,
+                                   text=True, env=ENVIRONMENT)
+        while self.kept() < 7 and process.poll() is None:
+            time.sleep(0.002)
+        os.kill(self.ranks_of(process.pid)[1], signal.SIGSTOP)
+        self.messages = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, self.messages)
+        self.assertRegex(self.messages, r"rank \d: nothing has happened for 3.0 s \(--hang-limit\) while generating")
+        before = self.kept()
+        self.run_generate(*options)
+        self.assertIn(f"{280 - before} completions to do, {before} done before", self.messages)
+
     def test_who_waits_for_prompts_can_be_stopped(self):
         process = subprocess.Popen(self.command("-i", "-"), cwd=self.folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         with process:
