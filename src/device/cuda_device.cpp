@@ -232,7 +232,8 @@ int choose_gpu(const DeviceRequest& request) {
   if (request.share_gpus) return request.local_rank % count;
   if (request.local_rank >= count) {
     throw UsageError(
-        fmt::format("device 'cuda': {} ranks on this node, {} GPUs: expected a GPU for each, or --share-gpus",
+        fmt::format("device 'cuda': {} ranks on this node, {} GPUs: expected a GPU for each; "
+                    "experiments may share them with --share-gpus",
                     request.local_size, count));
   }
   return request.local_rank;

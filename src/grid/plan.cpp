@@ -6,7 +6,6 @@
 #include <numeric>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -128,15 +127,6 @@ class Collector {
   std::unordered_map<std::string, std::string> places_;  // by run id
 };
 
-// Runs that a group can do one after another without loading again.
-using LoadKey = std::tuple<std::string, std::string, std::uint64_t, DType>;
-
-LoadKey load_key(const RunSpec& spec) {
-  if (!has_model(spec.workload)) return {};
-  const bool random = spec.weights == "random";
-  return {spec.weights, spec.architecture.name, random ? spec.seed : 0, spec.dtype};
-}
-
 // What a run is ordered by, the smallest first; `first` of two equal ones is the earlier in the
 // configuration.
 struct OrderKey {
@@ -153,11 +143,11 @@ std::vector<OrderKey> order_keys(const std::vector<PlannedRun>& runs) {
     std::size_t index = 0;
     double seconds = 0;
   };
-  std::map<std::pair<int, LoadKey>, Load> loads;
+  std::map<std::pair<int, std::string>, Load> loads;
   std::vector<const Load*> load_of;
   for (const PlannedRun& run : runs) {
     const auto at =
-        loads.try_emplace({run.spec.tensor_parallel, load_key(run.spec)}, Load{loads.size(), 0}).first;
+        loads.try_emplace({run.spec.tensor_parallel, weights_key(run.spec)}, Load{loads.size(), 0}).first;
     if (run.skip_reason.empty()) at->second.seconds += run.cost.predicted_s;
     load_of.push_back(&at->second);
   }

@@ -2,15 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 namespace hydrajob {
-
-std::string weights_key(const RunSpec& spec) {
-  if (!has_model(spec.workload)) return {};
-  const std::uint64_t seed = spec.weights == "random" ? spec.seed : 0;
-  return fmt::format("{} {} {} {}", spec.architecture.name, spec.weights, seed, name_of(spec.dtype));
-}
 
 bool RunQueue::Earlier::operator()(const Stage& a, const Stage& b) const {
   return std::pair(a.suspects, -a.degree) < std::pair(b.suspects, -b.degree);

@@ -16,9 +16,6 @@
 
 namespace hydrajob {
 
-// What a run keeps loaded between runs: equal for runs that share it, empty for runs without weights.
-std::string weights_key(const RunSpec& spec);
-
 // What groups work on together: runs of one degree.
 struct Stage {
   int degree = 1;

@@ -94,6 +94,12 @@ std::string to_string(const std::vector<TreeLevel>& tree) {
   return text;
 }
 
+std::string weights_key(const RunSpec& spec) {
+  if (!has_model(spec.workload)) return {};
+  const std::uint64_t seed = spec.weights == "random" ? spec.seed : 0;
+  return fmt::format("{} {} {} {}", spec.architecture.name, spec.weights, seed, name_of(spec.dtype));
+}
+
 std::int64_t default_prefill_chunk(std::string_view device) {
   return device == "cuda" ? 4096 : 512;
 }

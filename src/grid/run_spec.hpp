@@ -99,6 +99,10 @@ WorkloadKind parse_workload(std::string_view name);  // throws UsageError
 std::vector<TreeLevel> parse_tree(std::string_view text);
 std::string to_string(const std::vector<TreeLevel>& tree);
 
+// What a run keeps loaded for the next: equal for runs of one degree that share it, empty for runs without
+// weights.
+std::string weights_key(const RunSpec& spec);
+
 // Rows computed at once while prompts are read, where nothing else is asked for. `device`: "cpu", "cuda".
 std::int64_t default_prefill_chunk(std::string_view device);
 

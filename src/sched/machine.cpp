@@ -75,7 +75,7 @@ void Machine::expect_own_gpus(Communicator& world, Communicator& node) const {
       if (static_cast<std::size_t>(first) == rank) continue;
       throw UsageError(
           fmt::format("device 'cuda': ranks {} and {} of node {} share the GPU {}: expected a GPU "
-                      "for each rank, or --share-gpus",
+                      "for each rank; experiments may share them with --share-gpus",
                       first, rank, host_name(), gpus[rank]));
     }
   });
