@@ -172,9 +172,10 @@ struct Shares {
       all.maximum[h] = -INFINITY;
       all.sum[h] = 0;
       for (const auto& lanes : of_lane) all.maximum[h] = fmaxf(all.maximum[h], lanes[lane].maximum[h]);
-      if (all.maximum[h] == -INFINITY) continue;
       for (const auto& lanes : of_lane) {
-        const float keep = expf(lanes[lane].maximum[h] - all.maximum[h]);
+        const float maximum = lanes[lane].maximum[h];
+        // Added where it counts nothing, too: what is not a number stays that.
+        const float keep = maximum == -INFINITY ? 0.0f : expf(maximum - all.maximum[h]);
         all.sum[h] += keep * lanes[lane].sum[h];
         all.add(h, keep, lanes[lane].out[h]);
       }

@@ -18,9 +18,9 @@ struct UploadPart {
 };
 
 // What is copied at once: long enough for the bus to run at nearly its full rate, short enough that all slots
-// of a node's ranks fit a last-level cache together, so that what was read is still there when it is copied:
-// two GPUs on 32 cores were loaded at 74 % of their buses' rate, with twice as much at 51 %, with half at 70
-// %.
+// of a node's ranks fit a last-level cache together, so that what was read is still there when it is copied.
+// Two GPUs on 32 cores were loaded at 70 % of their buses' rate, with half as much too, with twice as much at
+// 51 %.
 constexpr std::size_t upload_slot_bytes = std::size_t{2} << 20;
 
 // Staging memory for a source, a few slots a reader. Null: the device has none, or the source no readers.

@@ -13,7 +13,8 @@
 namespace hydrajob {
 
 // Seconds that a rank on this device ("cpu", "cuda") may give no sign of life: what was asked for, 0 for
-// never; else half an hour on GPUs, whose steps take no such time, and never on CPUs, where some may.
+// never; else never on CPUs, and half an hour on GPUs, where loading a model takes minutes at most and a
+// sample seconds.
 double hang_limit_s(std::optional<double> given, const std::string& device);
 // Of --hang-limit: 0 to 1e7, months.
 bool is_hang_limit(double seconds);

@@ -22,7 +22,6 @@ namespace {
 // A run that had this part of its job's time when it began gets no more from another job.
 constexpr double nearly_whole = 0.8;
 constexpr std::chrono::seconds longest_wait_for_dispatcher(5);
-// On GPUs loading a model takes minutes at most, and a sample seconds.
 
 struct Failure {
   RunStatus status = RunStatus::failed;

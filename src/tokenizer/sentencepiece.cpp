@@ -61,8 +61,8 @@ Vocabulary vocabulary_of(const Model& model, const sentencepiece::SentencePieceP
   return vocabulary;
 }
 
-// The id of "▁" where the text can be cut into words (words.hpp), and each encoded as a text of its own: the
-// library then puts the "▁" before it that stood there. Nothing where it cannot.
+// The id of "▁" where the text can be cut into words (words.hpp), and each encoded as a text of its own,
+// before which the "▁" is put again that stood there. Nothing where it cannot.
 std::optional<TokenId> word_mark(const Model& model) {
   if (!model.add_dummy_prefix || model.space_is_suffix || model.remove_extra_whitespaces ||
       !model.escape_whitespaces) {

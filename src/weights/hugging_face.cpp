@@ -167,8 +167,7 @@ class HuggingFaceWeights final : public WeightSource {
       place.file->read(place.tensor->offset + static_cast<std::size_t>(rows.begin) * row, bytes, into);
     }
     if (!as_stored && !convert_in_range(stored_.data(), stored, target, dtype, elements)) {
-      throw UsageError(fmt::format("{}: tensor '{}' has a value beyond the range of {}", place.file->path(),
-                                   counterpart.name, name_of(dtype)));
+      throw BeyondRange(fmt::format("{}: tensor '{}'", place.file->path(), counterpart.name), dtype);
     }
   }
 

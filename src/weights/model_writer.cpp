@@ -21,6 +21,7 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "store/sealed_file.hpp"
+#include "weights/convert.hpp"
 #include "weights/model_format.hpp"
 #include "weights/model_metadata.hpp"
 #include "weights/model_output.hpp"
@@ -96,8 +97,11 @@ class ModelWriter {
       begin();
       for (std::size_t i = 0; i < tensors_.size(); ++i) write_tensor(i);
       finish();
+    } catch (const BeyondRange&) {
+      leave(false);
+      throw;
     } catch (...) {
-      leave();
+      leave(true);
       throw;
     }
   }
@@ -285,11 +289,11 @@ class ModelWriter {
     return weights::model_digest(to_yaml(source_.architecture()), dtype_, tensors_, whole);
   }
 
-  // After a failure: what is on the disk for sure is kept for the next start.
-  void leave() {
+  // After a failure: what is on the disk for sure is kept, where a next start may get further.
+  void leave(bool keeps) {
     if (commit_.valid()) commit_.wait();
     outputs_.clear();
-    if (journal_ && journal_->has_tensors()) {
+    if (keeps && journal_ && journal_->keeps_tensors()) {
       log::info(path_.string() + ": what is written of it is kept, the same command goes on from there");
       return;
     }

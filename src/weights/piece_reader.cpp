@@ -29,7 +29,7 @@ void throw_failure(const std::string& path, const TensorEntry& entry, const Read
     case ReadFailure::Kind::end_of_file:
       throw UsageError(where + " is cut: the file became shorter");
     case ReadFailure::Kind::overflow:
-      throw UsageError(fmt::format("{} has a value beyond the range of {}", where, name_of(failure.to)));
+      throw BeyondRange(where, failure.to);
     default:
       break;
   }

@@ -83,6 +83,7 @@ void WriteJournal::take(const std::string& line) {
   words >> what >> name;
   if (what == "begun") identity_ = name;
   if (what != "tensor") return;
+  keeps_tensors_ = true;
   std::vector<std::uint64_t>& checksums = tensors_[name];
   checksums.clear();
   for (std::string word; words >> word;) checksums.push_back(std::stoull(word, nullptr, 16));
@@ -97,6 +98,7 @@ void WriteJournal::clear() {
   identity_.clear();
   tensors_.clear();
   noted_.clear();
+  keeps_tensors_ = false;
   if (::ftruncate(fd_, 0) != 0 || ::fsync(fd_) != 0) fail("written");
 }
 
@@ -116,13 +118,14 @@ std::string WriteJournal::take_noted() {
   return std::exchange(noted_, {});
 }
 
-void WriteJournal::append(const std::string& lines) const {
+void WriteJournal::append(const std::string& lines) {
   for (std::size_t done = 0; done < lines.size();) {
     const ssize_t wrote = ::write(fd_, lines.data() + done, lines.size() - done);
     if (wrote < 0 && errno != EINTR) fail("written");
     if (wrote > 0) done += static_cast<std::size_t>(wrote);
   }
   if (::fdatasync(fd_) != 0) fail("brought to the disk");
+  if (lines.find("tensor ") != std::string::npos) keeps_tensors_ = true;
 }
 
 void WriteJournal::remove() {

@@ -2,6 +2,7 @@
 // there: a line a tensor, each with its own checksum, in a file beside it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -21,9 +22,10 @@ class WriteJournal {
 
   // Of what is being written; empty where nothing was begun.
   const std::string& identity() const { return identity_; }
-  // The checksums that were committed of a tensor; null where none were.
+  // The checksums that were noted of a tensor, by this process or the one before; null where none were.
   const std::vector<std::uint64_t>* find(const std::string& tensor) const;
-  bool has_tensors() const { return !tensors_.empty(); }
+  // Whether the next start would find a tensor.
+  bool keeps_tensors() const { return keeps_tensors_; }
 
   // Forgets all of it.
   void clear();
@@ -33,7 +35,7 @@ class WriteJournal {
   std::string take_noted();
   // Such lines last once this returns; others may be noted meanwhile. What they are about must be on the disk
   // before.
-  void append(const std::string& lines) const;
+  void append(const std::string& lines);
   void remove();
 
  private:
@@ -47,7 +49,8 @@ class WriteJournal {
   int fd_ = -1;
   std::string identity_;
   std::map<std::string, std::vector<std::uint64_t>> tensors_;
-  std::string noted_;  // lines
+  std::string noted_;                       // lines
+  std::atomic<bool> keeps_tensors_{false};  // one thread appends while another goes on
 };
 
 }  // namespace hydrajob::weights

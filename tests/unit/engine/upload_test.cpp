@@ -155,7 +155,7 @@ TEST_F(Upload, OfAFileThatBecameShorterIsRefused) {
             path_.string() + ": tensor 'embedding' is cut: the file became shorter");
 }
 
-// In the first copy, in the second of a reader, in one of many.
+// In the first copy of all, in the next, in one of many.
 TEST_F(Upload, EndsWhenTheDeviceFails) {
   write(test::wide_model(), DType::bf16);
   for (const std::size_t after : {0u, 1u, 9u}) {

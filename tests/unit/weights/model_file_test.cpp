@@ -168,18 +168,23 @@ class OneLarge final : public WeightSource {
   float value_;
 };
 
-TEST_F(ModelFile, WhatF16CannotHoldIsRefused) {
-  const auto refusal = [&](float value) {
+TEST_F(ModelFile, WhatShorterTypesCannotHoldIsRefused) {
+  const std::string where = (folder_.path() / "large.h5").string() + ": tensor 'lm_head' ";
+  const auto refusal = [&](float value, DType dtype) {
     const auto path = folder_.path() / "large.h5";
     OneLarge source(value);
     write_model_file(path, source, DType::f32);
     const auto file = open_model_file(path, 2);
-    return failure([&] { read_whole(*file, find_tensor(file->architecture(), "lm_head"), DType::f16); });
+    return failure([&] { read_whole(*file, find_tensor(file->architecture(), "lm_head"), dtype); });
   };
-  EXPECT_EQ(refusal(65520), (folder_.path() / "large.h5").string() +
-                                ": tensor 'lm_head' has a value beyond the range of f16");
-  EXPECT_EQ(refusal(-65519), "no error");
-  EXPECT_EQ(refusal(std::numeric_limits<float>::infinity()), "no error");
+  EXPECT_EQ(refusal(65520, DType::f16),
+            where + "has a value beyond the range of f16: expected 65504 at most, or bf16 or f32");
+  EXPECT_EQ(refusal(-65519, DType::f16), "no error");
+  EXPECT_EQ(refusal(std::numeric_limits<float>::max(), DType::bf16),
+            where + "has a value beyond the range of bf16: expected f32");
+  EXPECT_EQ(refusal(-3.389e38F, DType::bf16), "no error");
+  EXPECT_EQ(refusal(std::numeric_limits<float>::infinity(), DType::f16), "no error");
+  EXPECT_EQ(refusal(std::numeric_limits<float>::infinity(), DType::bf16), "no error");
 }
 
 TEST_F(ModelFile, HasADigestOfItsContentAlone) {
