@@ -174,9 +174,11 @@ class RunExecution {
   }
 
   // The job's time is over, and this run had nearly all of it: begun again it would end so each time.
+  // Collective: each rank has a clock and a margin of its own, and all have to end the run alike.
   bool had_the_whole_job() const {
-    return sweep_.watch.seconds_left() <= 0 &&
-           seconds_left_at_start_ >= nearly_whole * sweep_.watch.longest_run_s();
+    const bool is_over = sweep_.watch.seconds_left() <= 0;
+    const bool had_all = seconds_left_at_start_ >= nearly_whole * sweep_.watch.longest_run_s();
+    return group_.all_reduce_max(is_over ? 1 : 0) > 0 && group_.all_reduce_max(had_all ? 1 : 0) > 0;
   }
 
   Failure whole_job_was_not_enough() const {
