@@ -268,10 +268,10 @@ class Sched(unittest.TestCase):
         if NP > 2:
             self.skipTest("starting many ranks on few cores takes too much of the job's time")
         self.configure(degrees=[NP], prefixes=[16])
-        self.expect_code(self.run_probe("--time-limit", "12", probe="16:endless"), 75)
+        self.expect_code(self.run_probe("--time-limit", "20", probe="16:endless"), 75)
         self.assertEqual([r.status for r in self.rows()], ["timed_out"])
         self.assertIn("nearly the whole time", self.rows()[0].reason)
-        self.expect_code(self.run_probe("--time-limit", "12"), 1)
+        self.expect_code(self.run_probe("--time-limit", "20"), 1)
         self.expect_code(self.run_probe("--rerun-failed"), 0)
 
     def test_a_rank_that_ends_the_job_does_not_blame_other_groups(self):
