@@ -104,7 +104,7 @@ void WriteJournal::clear() {
 
 void WriteJournal::begin(const std::string& identity) {
   identity_ = identity;
-  append(line_of("begun", identity, {}));
+  write(line_of("begun", identity, {}));
   const std::filesystem::path folder = file_.parent_path();
   sync_folder(folder.empty() ? "." : folder);  // its name lasts too
 }
@@ -119,13 +119,17 @@ std::string WriteJournal::take_noted() {
 }
 
 void WriteJournal::append(const std::string& lines) {
+  write(lines);
+  if (!lines.empty()) keeps_tensors_ = true;
+}
+
+void WriteJournal::write(const std::string& lines) const {
   for (std::size_t done = 0; done < lines.size();) {
     const ssize_t wrote = ::write(fd_, lines.data() + done, lines.size() - done);
     if (wrote < 0 && errno != EINTR) fail("written");
     if (wrote > 0) done += static_cast<std::size_t>(wrote);
   }
   if (::fdatasync(fd_) != 0) fail("brought to the disk");
-  if (lines.find("tensor ") != std::string::npos) keeps_tensors_ = true;
 }
 
 void WriteJournal::remove() {

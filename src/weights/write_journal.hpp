@@ -41,6 +41,7 @@ class WriteJournal {
  private:
   void open_locked();
   void read();
+  void write(const std::string& lines) const;
   void take(const std::string& line);
   [[noreturn]] void fail(const char* what) const;
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -150,6 +151,18 @@ TEST_P(AttentionEdge, HugeNegativeScores) {
   for (float& x : problem.q) x = -512.0F;
   problem.use_values();
   check_everywhere(problem);
+}
+
+// However few sequences share many parts of a prefix: nothing makes a number of them.
+TEST_P(AttentionEdge, QueriesThatAreNoNumbersGiveNone) {
+  TreeProblem problem({.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam()}, {1}, {64}, 11);
+  problem.add_segment(16411, 0, 1);
+  problem.fill();
+  for (float& x : problem.q) x = std::numeric_limits<float>::quiet_NaN();
+  problem.use_values();
+  for (const KernelRun& run : all_runs(true, {1})) {
+    for (const double x : run_kernels(problem, run).out) ASSERT_TRUE(std::isnan(x)) << run.name();
+  }
 }
 
 // A plan asks once, for the lengths of the last step.

@@ -1,6 +1,7 @@
 // The command `hydrajob CONFIG.yaml` with a workload that computes a sum over its group, and that fails in
 // the way that HJ_PROBE says for its prefix: "prefix:way,prefix:way". The machine's ceilings are given, not
 // measured: that would be most of the time of a start.
+#include <cerrno>
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -40,9 +41,11 @@ std::map<std::string, std::string> ways() {
   return by_prefix;
 }
 
+// To the end: the signal that ends a job would else wake a rank that hangs, and its run be done after all.
 void sleep_ms(long ms) {
-  const timespec t{ms / 1000, ms % 1000 * 1000000};
-  nanosleep(&t, nullptr);
+  timespec left{ms / 1000, ms % 1000 * 1000000};
+  while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
 }
 
 class ProbeWorkload final : public Workload {
