@@ -22,11 +22,10 @@ __device__ inline std::int32_t visible(const WorkItem& item, const WorkArgs& arg
   return max(0, min(seen_from(item, args, row), item.kv_tokens));
 }
 
-// First element of the results of a row and head of the item: partial, or final where the item is all of it.
-__device__ inline std::int64_t result_row(const WorkItem& item, const WorkArgs& args, std::int32_t row,
-                                          std::int32_t head) {
-  return args.part_out != nullptr ? item.part + static_cast<std::int64_t>(row) * args.n_heads + head
-                                  : (item.row_begin + row) * args.n_heads + head;
+// Where the item's results begin, (n_rows, n_heads) of them: partial, or final where the item is all of its
+// rows.
+__device__ inline std::int64_t first_result(const WorkItem& item, const WorkArgs& args) {
+  return args.part_out != nullptr ? item.part : item.row_begin * args.n_heads;
 }
 
 // log-sum-exp of scores whose scaled maximum is `maximum` and whose sum relative to it is `sum`.

@@ -16,6 +16,30 @@ namespace {
 constexpr int merged_heads = 2;
 // Of a block where each merges all parts of a row, and where all of them share one row's.
 constexpr int apart_warps = 4, sharing_warps = 16;
+// Blocks that a multiprocessor holds of those that merge apart, for heads of up to 128: fewer where a warp
+// reads three parts at once, which is faster while all rows find room, and slower where there are more.
+constexpr int blocks_of_two = 8, blocks_of_three = 7;
+constexpr int merge_blocks(bool share, int lane_elements, int at_once) {
+  if (share || lane_elements > 4) return 1;
+  return at_once == 3 ? blocks_of_three : blocks_of_two;
+}
+
+// Some of args.row_parts.
+struct Parts {
+  std::int64_t begin, end;
+
+  // Of the thirty-two from `first` on, which all lanes ask for together, a lane's; negative for none.
+  __device__ std::int64_t of_lane(const WorkArgs& args, std::int64_t first) const {
+    const std::int64_t mine = first + threadIdx.x % warp_size;
+    return mine < end ? args.row_parts[mine] : -1;
+  }
+};
+
+__device__ Parts parts_of(const WorkArgs& args, std::int64_t row) {
+  const std::int64_t each = args.parts_of_each;
+  if (each > 0) return {row * each, (row + 1) * each};
+  return {args.row_parts_begin[row], args.row_parts_begin[row + 1]};
+}
 
 // A part's weight for each head. A lane looks at a part each.
 struct Masses {
@@ -81,15 +105,15 @@ struct Merged {
   float maximum[merged_heads], sum[merged_heads];
   float out[merged_heads][PACKS][N] = {};
 
-  // Parts `begin` to `end` of args.row_parts, AT_ONCE of them at a time.
+  // AT_ONCE of the parts at a time. of_lane: of the first of them.
   template <int AT_ONCE>
-  __device__ void add_parts(const WorkArgs& args, std::int64_t begin, std::int64_t end, int first_head,
+  __device__ void add_parts(const WorkArgs& args, const Parts& parts, std::int64_t of_lane, int first_head,
                             int heads) {
-    const int lane = threadIdx.x % warp_size;
     Masses masses;
-    for (std::int64_t first = begin; first < end; first += warp_size) {
-      const int count = static_cast<int>(min(end - first, std::int64_t{warp_size}));
-      const std::int64_t my_part = lane < count ? args.row_parts[first + lane] + first_head : -1;
+    for (std::int64_t first = parts.begin; first < parts.end; first += warp_size) {
+      const int count = static_cast<int>(min(parts.end - first, std::int64_t{warp_size}));
+      if (first > parts.begin) of_lane = parts.of_lane(args, first);
+      const std::int64_t my_part = of_lane < 0 ? of_lane : of_lane + first_head;
       Outputs<N, PACKS, AT_ONCE> outputs;
       outputs.read(args, my_part, 0, count, heads);  // on their way while the masses are
       float keep[merged_heads];
@@ -185,25 +209,28 @@ struct Shares {
 };
 
 // A warp for a row and merged_heads of its heads, or where they SHARE its parts a block.
-template <class T, int N, int PACKS, bool SHARE>
-__global__ __launch_bounds__((SHARE ? sharing_warps : apart_warps) * warp_size) void merge(WorkArgs args) {
-  begin_kernel();
+template <class T, int N, int PACKS, bool SHARE, int AT_ONCE>
+__global__ __launch_bounds__((SHARE ? sharing_warps : apart_warps) * warp_size,
+                             merge_blocks(SHARE, PACKS* N, AT_ONCE)) void merge(WorkArgs args) {
+  admit_next_kernel();
   constexpr int warps = SHARE ? 1 : apart_warps;
-  const int groups = (args.n_heads + merged_heads - 1) / merged_heads;
+  const unsigned groups = (args.n_heads + merged_heads - 1) / merged_heads;
   const int warp = threadIdx.x / warp_size;
-  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * warps + (SHARE ? 0 : warp);
-  if (index >= args.n_rows * groups) return;
+  const unsigned index = blockIdx.x * warps + (SHARE ? 0 : warp);
   const std::int64_t row = index / groups;
+  if (row >= args.n_rows) return;
   const int first_head = static_cast<int>(index % groups) * merged_heads;
   const int heads = min(merged_heads, args.n_heads - first_head);
-  std::int64_t begin = args.row_parts_begin[row], end = args.row_parts_begin[row + 1];
+  Parts parts = parts_of(args, row);
   if constexpr (SHARE) {
-    const std::int64_t parts = (end - begin + sharing_warps - 1) / sharing_warps;
-    begin = min(begin + warp * parts, end);
-    end = min(begin + parts, end);
+    const std::int64_t each = (parts.end - parts.begin + sharing_warps - 1) / sharing_warps;
+    parts.begin = min(parts.begin + warp * each, parts.end);
+    parts.end = min(parts.begin + each, parts.end);
   }
+  const std::int64_t of_lane = parts.of_lane(args, parts.begin);
+  await_kernels_before();  // the plan was there before them
   Merged<N, PACKS> merged;
-  merged.template add_parts<SHARE && PACKS * N <= 4 ? 4 : 2>(args, begin, end, first_head, heads);
+  merged.template add_parts<AT_ONCE>(args, parts, of_lane, first_head, heads);
   if constexpr (SHARE) {
     __shared__ Shares<N, PACKS> shares;
     shares.put(merged);
@@ -230,13 +257,19 @@ template <class T, int N>
 void launch_merge(const WorkArgs& args, std::int64_t most_parts, const Processors& processors,
                   cudaStream_t stream) {
   const std::int64_t units = args.n_rows * ((args.n_heads + merged_heads - 1) / merged_heads);
+  const auto launch_units = [&](auto kernel, std::int64_t of_block, int warps) {
+    launch(kernel, static_cast<unsigned>((units + of_block - 1) / of_block), warps * warp_size, 0, stream,
+           args);
+  };
   const auto launch_with = [&]<int PACKS>(std::integral_constant<int, PACKS>) {
+    constexpr bool small = PACKS * N <= 4;
+    constexpr int four = small ? 4 : 2, three = small ? 3 : 2;
     if (share_parts(units, most_parts, processors)) {
-      launch(merge<T, N, PACKS, true>, static_cast<unsigned>(units), sharing_warps * warp_size, 0, stream,
-             args);
+      launch_units(merge<T, N, PACKS, true, four>, 1, sharing_warps);
+    } else if (small && most_parts > 2 && units <= blocks_of_three * apart_warps * processors.count) {
+      launch_units(merge<T, N, PACKS, false, three>, apart_warps, apart_warps);
     } else {
-      launch(merge<T, N, PACKS, false>, static_cast<unsigned>((units + apart_warps - 1) / apart_warps),
-             apart_warps * warp_size, 0, stream, args);
+      launch_units(merge<T, N, PACKS, false, 2>, apart_warps, apart_warps);
     }
   };
   constexpr int most_packs = most_head_dim / (warp_size * N), half = most_packs / 2;

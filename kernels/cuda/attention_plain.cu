@@ -16,7 +16,7 @@ __global__ void attend(const WorkItem* items, WorkArgs args) {
   begin_kernel();
   const WorkItem item = items[blockIdx.x];
   const int head = static_cast<int>(blockIdx.y), lane = threadIdx.x % warp_size;
-  const std::int64_t kv_head = head / (args.n_heads / args.n_kv_heads);
+  const std::int64_t kv_head = head / args.group;
   const T* k =
       static_cast<const T*>(args.kv.k) + kv_head * args.kv.head_stride + item.kv_first * args.kv.token_stride;
   const T* v =
@@ -52,7 +52,7 @@ __global__ void attend(const WorkItem* items, WorkArgs args) {
         }
       }
     }
-    const std::int64_t result = result_row(item, args, row, head);
+    const std::int64_t result = first_result(item, args) + std::int64_t{row} * args.n_heads + head;
     const float share = sum > 0 ? 1.0f / sum : 0.0f;
 #pragma unroll
     for (int j = 0; j < LANE_DIMS; ++j) {

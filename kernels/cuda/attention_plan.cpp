@@ -20,12 +20,20 @@ constexpr std::int64_t most_parts = 64;
 // multiprocessors 0.2 % were cut less than without this bound, and lost 8 % of their attention's predicted
 // time at most.
 constexpr std::int64_t spare_results = 1024;
-// Reading beside tiles (an H200): its rate in parts of a copy's, while there are tiles and after; what an
-// item and KV head costs besides, in tokens.
-constexpr double beside_rate = 0.37, after_rate = 1.1, unit_overhead = 12;
+// Tiles of one or two warpgroups' rows with reading beside them (an H200).
+struct Beside {
+  double products;  // their time, in that of two warpgroups
+  double rate;      // of reading while there are tiles, in parts of a copy's
+  double after;     // and when these are done
+};
+// One warpgroup multiplies slower than two of which one's softmax runs beside the other's products, but takes
+// less from the reading. Of 48 shapes that were measured both ways five were judged wrongly, and lost 4 % at
+// most; where reading bounds, tiles of one were 3 to 11 % faster.
+constexpr Beside of_two{1, 0.37, 1.1}, of_one{1.5, 0.65, 1.13};
+// What an item and KV head that is read beside tiles costs besides, in tokens.
+constexpr double unit_overhead = 12;
 // Reading before tiles: what it takes of all multiprocessors' time, and by how much it has to be faster: its
-// time is the less sure one. Of 24 shapes that were measured both ways on an H200 four were judged wrongly,
-// and lost 4.5 % at most.
+// time is the less sure one.
 constexpr double reading_work = 0.95, unless_sure = 1.05;
 // Of the multiprocessors that read before tiles, at least. Half of them read an H200's memory at some three
 // quarters of its rate; the time of both together was the same with a quarter of them as with 0.7.
@@ -60,10 +68,11 @@ class Divider {
         cuts_(attention_cuts(processors)) {}
 
   WorkList divide() {
-    for (std::int64_t s = 0; s < args_.n_streams; ++s) own(s);
-    for (std::int64_t i = 0; i < args_.n_segments; ++i) segment(i);
+    cut_ranges(tile_rows);
+    const Reading reading = choose_reading();
+    if (reading == Reading::beside_tiles_of_one) cut_ranges(hopper_group_rows);
+    reads_first_ = reading == Reading::first;
     make_room();
-    choose_reading();
     // Items of few rows have few results: a processor is filled with least room by those first.
     for (int kind = item_kinds - 1; kind >= 0; --kind) cut_parts(static_cast<ItemKind>(kind));
     place_parts();
@@ -73,6 +82,17 @@ class Divider {
   }
 
  private:
+  // When the items of few rows are read.
+  enum class Reading { beside_tiles, beside_tiles_of_one, first };
+
+  // most_rows: packed ones of a tile.
+  void cut_ranges(std::int64_t most_rows) {
+    rows_of_tile_ = std::max<std::int64_t>(1, most_rows / group_);
+    for (auto& ranges : ranges_) ranges.clear();
+    for (std::int64_t s = 0; s < args_.n_streams; ++s) own(s);
+    for (std::int64_t i = 0; i < args_.n_segments; ++i) segment(i);
+  }
+
   // Sequences keep their order, so the streams below a segment are found by their rows.
   void segment(std::int64_t i) {
     const Range whole{args_.segment_first[i], args_.segment_row_begin[i], args_.segment_row_end[i], -1,
@@ -104,11 +124,10 @@ class Divider {
   void cut_rows(const Range& range) {
     if (range.row_begin == range.row_end || range.kv_tokens <= 0) return;
     const ItemKind kind = kind_of(range.row_end - range.row_begin);
-    const std::int64_t rows = std::max<std::int64_t>(1, tile_rows / group_);
-    for (std::int64_t row = range.row_begin; row < range.row_end; row += rows) {
+    for (std::int64_t row = range.row_begin; row < range.row_end; row += rows_of_tile_) {
       Range part = range;
       part.row_begin = row;
-      part.row_end = std::min(row + rows, range.row_end);
+      part.row_end = std::min(row + rows_of_tile_, range.row_end);
       // Rows before the stream's last see less of it.
       if (range.stream >= 0) part.kv_tokens -= range.row_end - part.row_end;
       if (part.kv_tokens > 0) ranges_[static_cast<int>(kind)].push_back(part);
@@ -218,7 +237,9 @@ class Divider {
       }
     }
     work_.most_parts = count.empty() ? 0 : *std::max_element(count.begin(), count.end());
-    work_.direct = std::all_of(count.begin(), count.end(), [](std::int64_t n) { return n == 1; });
+    work_.even =
+        std::all_of(count.begin(), count.end(), [this](std::int64_t n) { return n == work_.most_parts; });
+    work_.direct = work_.even && work_.most_parts == 1;
     if (work_.direct) {
       work_.parts = 0;
       return;
@@ -240,35 +261,40 @@ class Divider {
   const std::vector<Range>& ranges_of(ItemKind kind) const { return ranges_[static_cast<int>(kind)]; }
 
   // Beside the tiles, reading is slower but takes little from them; before them it is fast, and tiles wait.
-  void choose_reading() {
+  Reading choose_reading() {
     const auto &few = ranges_of(ItemKind::few), &tiles = ranges_of(ItemKind::tile);
-    if (!processors_.mixed || few.empty() || tiles.empty()) return;
-    double products = 0;
+    if (!processors_.mixed || few.empty() || tiles.empty()) return Reading::beside_tiles;
     for (std::size_t i = 0; i < tiles.size(); ++i) {
       const auto tokens = static_cast<double>(tiles[i].kv_tokens);
-      products += static_cast<double>((tiles[i].row_end - tiles[i].row_begin) * group_) * tokens * tile_time;
+      products_ += static_cast<double>((tiles[i].row_end - tiles[i].row_begin) * group_) * tokens * tile_time;
       // Neighbours read the same tokens, out of the cache.
       if (i == 0 || tiles[i].kv_first != tiles[i - 1].kv_first) tile_reads_ += tokens;
     }
     for (const Range& range : few) reads_ += static_cast<double>(range.kv_tokens);
-    tiles_take_ = std::max(products, tile_reads_);
-    reads_first_ = time_reading_first() < time_reading_beside();
+    const double first = time_reading_first(), of_two_groups = time_reading_beside(of_two);
+    if (group_ <= hopper_group_rows && time_reading_beside(of_one) < std::min(first, of_two_groups)) {
+      return Reading::beside_tiles_of_one;
+    }
+    return first < of_two_groups ? Reading::first : Reading::beside_tiles;
   }
 
-  double time_reading_beside() const {
+  double tiles_take(const Beside& beside) const { return std::max(beside.products * products_, tile_reads_); }
+
+  double time_reading_beside(const Beside& beside) const {
     const auto units = static_cast<double>(ranges_of(ItemKind::few).size());
-    const double left = reads_ + units * unit_overhead - beside_rate * tiles_take_;
-    return tiles_take_ + std::max(0.0, left) / after_rate;
+    const double tiles = tiles_take(beside);
+    const double left = reads_ + units * unit_overhead - beside.rate * tiles;
+    return tiles + std::max(0.0, left) / beside.after;
   }
 
   double time_reading_first() const {
-    return unless_sure * std::max(tiles_take_ + reading_work * reads_, reads_);
+    return unless_sure * std::max(tiles_take(of_two) + reading_work * reads_, reads_);
   }
 
   // The rest is free for tiles; where these end before the reading, it takes more. No more than have enough
   // to read.
   int processors_to_read() const {
-    const double share = std::max(1 - tiles_take_ / (reads_ + tile_reads_), reading_share);
+    const double share = std::max(1 - tiles_take(of_two) / (reads_ + tile_reads_), reading_share);
     const auto most = static_cast<std::int64_t>(share * processors_.count);
     const auto units =
         static_cast<std::int64_t>(work_.items[static_cast<int>(ItemKind::few)].size()) * args_.n_kv_heads;
@@ -292,9 +318,10 @@ class Divider {
   std::int64_t group_;
   AttentionCuts cuts_;
   std::int64_t spare_ = 0;  // partial results that parts may still add
+  std::int64_t rows_of_tile_ = 1;
   std::vector<Range> ranges_[item_kinds];
   // Of tiles beside items of few rows, in the time that the GPU takes to read a token of one KV head.
-  double tiles_take_ = 0, tile_reads_ = 0, reads_ = 0;
+  double products_ = 0, tile_reads_ = 0, reads_ = 0;
   bool reads_first_ = false;
   WorkList work_;
 };
@@ -316,7 +343,9 @@ WorkList divide_work(const AttentionArgs& args, std::int32_t growth, const Proce
 CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim, Device& device)
     : room_(work.room),
       head_dim_(head_dim),
+      n_row_parts_(static_cast<std::int64_t>(work.row_parts.size())),
       most_parts_(work.most_parts),
+      even_(work.even),
       direct_(work.direct),
       reading_first_(work.reading_first),
       tile_groups_(work.tile_groups) {
@@ -353,6 +382,8 @@ std::size_t CudaAttentionPlan::workspace_bytes() const {
 void CudaAttentionPlan::complete(WorkArgs& args, void* workspace) const {
   args.row_parts_begin = row_parts_begin_;
   args.row_parts = row_parts_;
+  args.n_row_parts = n_row_parts_;
+  args.parts_of_each = even_ ? static_cast<std::int32_t>(most_parts_) : 0;
   args.part_out = direct_ ? nullptr : static_cast<float*>(workspace);
   args.part_sum = direct_ ? nullptr : args.part_out + sums_at();
 }

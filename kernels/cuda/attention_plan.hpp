@@ -27,12 +27,18 @@ constexpr int few_rows = 8;
 // the tiles' launch before and beside these.
 constexpr int walkers_alone = 6, walkers_before_tiles = 11, walkers_beside_tiles = 4;
 
+// Of a group of up to tile_rows heads: PackedRows divides by it with this.
+constexpr std::uint32_t inverse_of_group(std::uint32_t group) {
+  return 65536 / group + 1;
+}
+
 struct WorkList {
   std::vector<WorkItem> items[item_kinds];
   std::vector<std::int64_t> row_parts_begin, row_parts;  // as in WorkArgs
   std::int64_t parts = 0;                                // rows of partial results
   std::int64_t room = 0;                                 // rows of partial results that there is place for
   std::int64_t most_parts = 0;                           // that a row and head is in
+  bool even = false;                                     // all are in as many
   bool direct = false;                                   // every row is in exactly one item
   // Where there are tiles and few: the multiprocessors that take the few before they take tiles. 0: all take
   // both at once.
@@ -84,7 +90,9 @@ class CudaAttentionPlan final : public AttentionPlan {
   const std::int64_t* row_parts_ = nullptr;
   std::int64_t room_ = 0;
   std::int64_t head_dim_ = 0;
+  std::int64_t n_row_parts_ = 0;
   std::int64_t most_parts_ = 0;
+  bool even_ = false;
   bool direct_ = false;
   int reading_first_ = 0;
   int tile_groups_ = 0;

@@ -57,7 +57,7 @@ __device__ void write_merged(const WarpResults<HEAD_DIM>& results, const PackedR
       sum += weight[w] * results.sum[w][p];
     }
     const float share = sum > 0 ? 1.0f / sum : 0.0f;
-    const std::int64_t result = result_row(item, args, packed.row(p), packed.head(p));
+    const std::int64_t result = first_result(item, args) + packed.place(p);
     for (int dim = lane * 2; dim < HEAD_DIM; dim += 64) {
       float pair[2] = {};
 #pragma unroll

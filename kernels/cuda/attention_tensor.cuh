@@ -24,7 +24,7 @@ __device__ inline void copy_queries(T* target, int rows, const PackedRows& packe
   for (int i = threadIdx.x; i < rows * pieces; i += tensor_threads) {
     const int p = i / pieces, piece = i % pieces;
     const bool there = p < packed.count;
-    const std::int64_t from = there ? (item.row_begin + packed.row(p)) * args.n_heads + packed.head(p) : 0;
+    const std::int64_t from = there ? item.row_begin * args.n_heads + packed.place(p) : 0;
     copy_16(target + p * shared_stride<HEAD_DIM> + piece * 8, q + from * HEAD_DIM + piece * 8, there);
   }
 }

@@ -50,7 +50,7 @@ __global__ __launch_bounds__(tensor_threads) void attend(const WorkItem* items, 
       const int p = warp_row + m * 16 + half * 8 + lane / 4;
       const float sum = warp.row_sum(m, half);
       if (p >= packed.count) continue;
-      const std::int64_t result = result_row(item, args, packed.row(p), packed.head(p));
+      const std::int64_t result = first_result(item, args) + packed.place(p);
       const float share = sum > 0 ? 1.0f / sum : 0.0f;
 #pragma unroll
       for (int d = 0; d < HEAD_DIM / 8; ++d) {

@@ -37,6 +37,8 @@ struct WorkArgs {
   std::int32_t n_heads;
   std::int32_t n_kv_heads;
   std::int32_t head_dim;
+  std::int32_t group;           // query heads of a KV head
+  std::uint32_t group_inverse;  // of PackedRows
   float scale;
   const std::int64_t* stream_row;
   const std::int32_t* own_length;
@@ -47,6 +49,8 @@ struct WorkArgs {
   float* part_sum;
   const std::int64_t* row_parts_begin;  // (n_rows + 1) into row_parts
   const std::int64_t* row_parts;        // first partial row of each item that holds the row, for head 0
+  std::int64_t n_row_parts;
+  std::int32_t parts_of_each;  // of every row, where all have as many; else 0
 };
 
 }  // namespace hydrajob::cuda

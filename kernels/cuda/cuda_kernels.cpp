@@ -39,6 +39,8 @@ WorkArgs work_args(const AttentionArgs& args) {
   work.n_heads = static_cast<std::int32_t>(args.n_heads);
   work.n_kv_heads = static_cast<std::int32_t>(args.n_kv_heads);
   work.head_dim = static_cast<std::int32_t>(args.head_dim);
+  work.group = work.n_heads / work.n_kv_heads;
+  work.group_inverse = inverse_of_group(static_cast<std::uint32_t>(work.group));
   work.scale = args.scale;
   work.stream_row = args.stream_row;
   work.own_length = args.own_length;

@@ -64,6 +64,10 @@ __device__ inline void copy_box(void* target, const CUtensorMap& map, int x, int
       "l"(&map), "r"(x), "r"(y), "r"(z), "r"(shared_address(barrier))
       : "memory");
 }
+// Before a kernel's first copy, which would wait for it.
+__device__ inline void prefetch_map(const CUtensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];\n" ::"l"(&map) : "memory");
+}
 // What this thread stored to shared memory is seen by the copy engine and the tensor cores.
 __device__ inline void fence_stores() {
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");

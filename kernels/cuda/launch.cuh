@@ -11,13 +11,22 @@
 
 namespace hydrajob::cuda {
 
-// The first statement of every kernel that `launch` starts: lets the next one be set up, then waits until all
-// that came before has ended and its results are there.
-__device__ inline void begin_kernel() {
+// Lets the next kernel be set up as soon as there is room for it.
+__device__ inline void admit_next_kernel() {
 #if __CUDA_ARCH__ >= 900
   cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+// Until all that came before has ended and its results are there.
+__device__ inline void await_kernels_before() {
+#if __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();
 #endif
+}
+// The first statement of a kernel that `launch` starts, and has nothing to do before.
+__device__ inline void begin_kernel() {
+  admit_next_kernel();
+  await_kernels_before();
 }
 
 // Only where the code that runs is the one that waits: newer GPUs take the portable path's, which does not.

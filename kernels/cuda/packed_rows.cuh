@@ -2,19 +2,27 @@
 #pragma once
 
 #include "kernels/cuda/attention_item.cuh"
+#include "kernels/cuda/attention_plan.hpp"
 
 namespace hydrajob::cuda {
 
 // Query rows of one KV head's group are packed: packed row p is row p / group, head p % group of the group.
+// The quotient is p * inverse / 65536 rounded down, right for all p of a tile (cuda_plan_test.cpp): dividing
+// takes a hundred times as long, and there is nothing to do meanwhile.
 struct PackedRows {
-  int group;
-  int count;       // n_rows * group
-  int first_head;  // of the group
+  int count;              // n_rows * group
+  int first;              // place of packed row 0
+  int others;             // heads of other groups
+  std::uint32_t inverse;  // of the group
 
   __device__ PackedRows(const WorkItem& item, int kv_head, const WorkArgs& args)
-      : group(args.n_heads / args.n_kv_heads), count(item.n_rows * group), first_head(kv_head * group) {}
-  __device__ int row(int packed) const { return packed / group; }
-  __device__ int head(int packed) const { return first_head + packed % group; }
+      : count(item.n_rows * args.group),
+        first(kv_head * args.group),
+        others(args.n_heads - args.group),
+        inverse(args.group_inverse) {}
+  __device__ int row(int packed) const { return static_cast<int>(packed * inverse >> 16); }
+  // Of the item's (n_rows, n_heads).
+  __device__ int place(int packed) const { return first + row(packed) * others + packed; }
   // Keys that the packed row sees; none beyond the last.
   __device__ int limit(int packed, const WorkItem& item, const WorkArgs& args) const {
     return packed < count ? visible(item, args, row(packed)) : 0;

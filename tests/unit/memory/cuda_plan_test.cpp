@@ -90,6 +90,14 @@ double planned_by_kernels(const RunSpec& spec, Device& device) {
   return static_cast<double>(workspace + plans);
 }
 
+TEST(CudaPlans, InverseOfEveryGroupDividesEveryPackedRow) {
+  for (std::uint32_t group = 1; group <= cuda::tile_rows; ++group) {
+    for (std::uint32_t packed = 0; packed < cuda::tile_rows; ++packed) {
+      ASSERT_EQ(packed * cuda::inverse_of_group(group) >> 16, packed / group) << packed << " / " << group;
+    }
+  }
+}
+
 TEST(CudaPlans, AreAsLargeAsTheCostModelSays) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -144,6 +152,16 @@ TEST(CudaPlans, ReadBesideTilesWhatTheseLeaveTimeFor) {
   EXPECT_EQ(decode_work(32, 8, 64, 65536, 64).reading_first, 0);
   EXPECT_EQ(decode_work(8, 1, 1024, 2048, 512).reading_first, 0);
   EXPECT_EQ(decode_work(32, 32, 1024, 16256, 64).reading_first, 0);
+}
+
+TEST(CudaPlans, TilesAreOfOneWarpgroupWhereReadingTakesLonger) {
+  EXPECT_EQ(decode_work(8, 1, 1024, 2048, 128).tile_groups, 1);
+  EXPECT_EQ(decode_work(8, 1, 4096, 8192, 512).tile_groups, 1);
+  EXPECT_EQ(decode_work(8, 1, 2048, 4096, 128).tile_groups, 2);
+  EXPECT_EQ(decode_work(8, 1, 4096, 8192, 16).tile_groups, 2);
+  EXPECT_EQ(decode_work(128, 1, 64, 512, 512).tile_groups, 2) << "a row of a group of 128 heads fills two";
+  const cuda::WorkList none_to_read = decode_work(8, 1, 512, 8192, 0);
+  EXPECT_EQ(none_to_read.tile_groups, 2);
 }
 
 TEST(CudaPlans, ReadFirstWhatTakesLongerThanTheTiles) {
