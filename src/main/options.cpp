@@ -10,11 +10,13 @@
 
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.hpp"
 #include "base/nearest.hpp"
 #include "comm/threads.hpp"
 #include "config/condition.hpp"
+#include "config/parameters.hpp"
 #include "main/command_arguments.hpp"
 #include "sched/hang_watch.hpp"
 
@@ -69,9 +71,16 @@ Strings option_names(const po::options_description& options) {
   return names;
 }
 
+// option: "--dtype", or "--dtype=f16".
 [[noreturn]] void refuse_unknown(const std::string& option, const Strings& known) {
-  const auto close = nearest(option, known);
-  throw UsageError(fmt::format("unknown option '{}'{}; hydrajob --help lists them", option,
+  const std::string unknown = option.substr(0, option.find('='));
+  const std::string name = unknown.substr(std::min(unknown.find_first_not_of('-'), unknown.size()));
+  if (find_parameter(name) != nullptr) {
+    throw UsageError(
+        fmt::format("unknown option '{}': a parameter of runs is set by --set {}=VALUE", unknown, name));
+  }
+  const auto close = nearest(unknown, known);
+  throw UsageError(fmt::format("unknown option '{}'{}; hydrajob --help lists them", unknown,
                                close ? fmt::format(": did you mean '{}'?", *close) : ""));
 }
 
@@ -198,8 +207,9 @@ Strings conditions_of(const Given& given, const char* name) {
 std::string config_of(const po::variables_map& values) {
   const Strings configs = value_or<Strings>(values, "config", {});
   if (configs.size() != 1) {
-    throw UsageError(
-        fmt::format("expected one configuration, got {}; hydrajob --help explains", configs.size()));
+    throw UsageError(fmt::format("expected one configuration, got {}{}; hydrajob --help explains",
+                                 configs.size(),
+                                 configs.empty() ? "" : fmt::format(": {}", fmt::join(configs, ", "))));
   }
   const std::string& config = configs.front();
   std::error_code unreadable;

@@ -125,6 +125,10 @@ TEST_F(OptionsTest, ThreadsHaveALimit) {
 TEST_F(OptionsTest, WrongOnesAreNamedWithTheNearest) {
   EXPECT_EQ(refusal({config_, "--rerun-fail"}),
             "unknown option '--rerun-fail': did you mean '--rerun-failed'?; hydrajob --help lists them");
+  EXPECT_EQ(refusal({config_, "--dtype", "f16"}),
+            "unknown option '--dtype': a parameter of runs is set by --set dtype=VALUE");
+  EXPECT_EQ(refusal({config_, "--batch=3"}),
+            "unknown option '--batch': a parameter of runs is set by --set batch=VALUE");
   EXPECT_NE(refusal({config_, "--max", "3"}).find("unknown option"), std::string::npos);  // no abbreviations
   EXPECT_EQ(refusal({config_, "--threads", "many"}),
             "the argument ('many') for option '--threads' is invalid: expected a whole number");
@@ -155,7 +159,8 @@ TEST_F(OptionsTest, AMachineToPlanForIsRefusedWhereRunsAreDone) {
 
 TEST_F(OptionsTest, OneConfigurationIsExpected) {
   EXPECT_NE(refusal({}).find("expected one configuration, got 0"), std::string::npos);
-  EXPECT_NE(refusal({config_, config_}).find("got 2"), std::string::npos);
+  EXPECT_EQ(refusal({"run", "a.yaml"}),
+            "expected one configuration, got 2: run, a.yaml; hydrajob --help explains");
   EXPECT_EQ(refusal({"no_such.yaml"}), "no_such.yaml: no such file");
   EXPECT_NE(refusal({std::string(5000, 'a')}).find("aaa: File name too long"), std::string::npos);
   EXPECT_EQ(refusal({"stroe"}), "stroe: no such file; did you mean the command 'store'?");
