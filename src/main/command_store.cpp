@@ -78,12 +78,15 @@ Command parse(const std::string& name, const Strings& arguments) {
   return command;
 }
 
-// What a run gave in one number: its throughput, or its time, or why there is none.
+// What a run gave, in short: its throughput, and how much it answered rightly, or its time, or why there is
+// none.
 std::string headline(const RunRecord& record) {
   if (record.status != RunStatus::ok) return record.reason;
   const auto metric = [&](const char* name) { return record.metrics.find(name); };
   if (const auto m = metric("decode_tokens_per_s"); m != record.metrics.end()) {
-    return fmt::format("{:.1f} tokens/s", m->second.value);
+    const auto right = metric("accuracy");
+    return fmt::format("{:.1f} tokens/s", m->second.value) +
+           (right == record.metrics.end() ? "" : fmt::format(", {:.4g} % right", 100 * right->second.value));
   }
   if (const auto m = metric("attention.median"); m != record.metrics.end())
     return format_seconds(m->second.value);

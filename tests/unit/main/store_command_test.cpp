@@ -70,6 +70,15 @@ TEST_F(StoreCommand, ls_has_a_line_a_run_and_the_parameters_that_differ) {
   EXPECT_NE(out_.find("noshared"), std::string::npos) << out_;
 }
 
+TEST_F(StoreCommand, ls_tells_how_much_was_answered_rightly) {
+  RunRecord needles = record('d', "hydragen", 128);
+  needles.metrics["decode_tokens_per_s"] = {1234.5, "tokens/s", ""};
+  needles.metrics["accuracy"] = {0.975, "1", ""};
+  commit_segment(path_, needles);
+  EXPECT_EQ(run({"ls", path_.string()}), ExitCode::ok);
+  EXPECT_NE(out_.find("1234.5 tokens/s, 97.5 % right\n"), std::string::npos) << out_;
+}
+
 TEST_F(StoreCommand, ls_where_chooses) {
   EXPECT_EQ(run({"ls", path_.string(), "--where", "mode=hydragen,batch>=32"}), ExitCode::ok);
   EXPECT_EQ(lines(), 2U) << out_;
