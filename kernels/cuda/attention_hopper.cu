@@ -32,6 +32,7 @@ struct Shared {
   hopper::TileMemory<T> tiles;
   Unit known[walkers_beside_tiles][LateWalker<T>::Memory::known_units];
 };
+static_assert(sizeof(Shared<__half>) % 256 == 0);  // the walkers' stages follow, aligned so
 
 // Before tiles as many warps walk, whatever they do later.
 constexpr int threads_of(int consumers, bool beside) {
@@ -85,7 +86,7 @@ __global__ __launch_bounds__(threads_of(CONSUMERS, BESIDE),
     prefetch_map(k_map);
     prefetch_map(v_map);
   }
-  // The next kernel finds no room beside this one: set up early, it only made the end slower.
+  // The next kernel finds no room beside this one: admitted now, it only made the end slower.
   await_kernels_before();
   std::uint8_t* aligned = raw + (alignment - shared_address(raw) % alignment) % alignment;
   const int block = static_cast<int>(blockIdx.x), warp = static_cast<int>(threadIdx.x / 32);

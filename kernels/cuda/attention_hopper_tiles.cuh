@@ -4,6 +4,8 @@
 // steps overlap the next one's first copies.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/cuda/attention_item.cuh"
 #include "kernels/cuda/attention_kernels.hpp"
 #include "kernels/cuda/attention_plan.hpp"
@@ -23,15 +25,15 @@ constexpr int halves = head_dim / swizzled_columns;
 constexpr int block_elements = keys * head_dim;
 constexpr int tasks = 2;  // known at a time
 
-// An item and a KV head that the copying warp has taken from the queue.
+// An item and a KV head that the copying thread has taken from the queue.
 struct Task {
   WorkItem item;
   int kv_head;  // negative: the queue is empty
   int tokens;   // that the last row sees, which sees most
 };
 
-// A block's, at a multiple of 1024 bytes, as the swizzle asks of q, k and v. (Its own alignment is less: what
-// follows it in shared memory begins right behind.)
+// A block's, at a multiple of 1024 bytes, as the swizzle asks of q, k and v. Its own alignment is what the
+// walkers' stages behind it need: with 1024 the block's memory would not hold both.
 template <class T>
 struct alignas(256) TileMemory {
   T q[most_consumers][halves][rows * swizzled_columns];
@@ -41,6 +43,7 @@ struct alignas(256) TileMemory {
   std::uint64_t k_there[stages], v_there[stages], k_free[stages], v_free[stages];
   std::uint64_t task_there[tasks], task_free[tasks];
 };
+static_assert(offsetof(TileMemory<__half>, k) % 1024 == 0 && offsetof(TileMemory<__half>, v) % 1024 == 0);
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -51,7 +54,7 @@ __device__ int blocks_of(const Task& task) {
   return (task.tokens + keys - 1) / keys;
 }
 
-// --- the warp that copies ---
+// --- the thread that copies ---
 
 template <class T>
 __device__ void copy_block(T* target, const CUtensorMap& map, int first, int kv_head, std::uint64_t* there) {

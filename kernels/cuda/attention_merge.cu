@@ -242,7 +242,8 @@ __global__ __launch_bounds__((SHARE ? sharing_warps : apart_warps) * warp_size,
 }
 
 // Whether it takes fewer reads one after another: a warp reads two parts at a time, those of a block that
-// share them all at once, but fewer rows are on a multiprocessor then.
+// share them all at once, but fewer rows are on a multiprocessor then. (The figures were chosen when no warp
+// read three parts; shapes near the border were not measured since.)
 bool share_parts(std::int64_t units, std::int64_t most_parts, const Processors& processors) {
   constexpr std::int64_t apart_at_once = 48, shared_at_once = 3, overhead = 3;
   const auto rounds = [&](std::int64_t at_once) {

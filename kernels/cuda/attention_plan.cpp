@@ -261,6 +261,7 @@ class Divider {
   const std::vector<Range>& ranges_of(ItemKind kind) const { return ranges_[static_cast<int>(kind)]; }
 
   // Beside the tiles, reading is slower but takes little from them; before them it is fast, and tiles wait.
+  // By the lengths halfway: a plan serves all steps of a batch, and its ranges are as long as in the last.
   Reading choose_reading() {
     const auto &few = ranges_of(ItemKind::few), &tiles = ranges_of(ItemKind::tile);
     if (!processors_.mixed || few.empty() || tiles.empty()) return Reading::beside_tiles;
@@ -270,11 +271,13 @@ class Divider {
       // Neighbours read the same tokens, out of the cache.
       if (i == 0 || tiles[i].kv_first != tiles[i - 1].kv_first) tile_reads_ += tokens;
     }
-    for (const Range& range : few) reads_ += static_cast<double>(range.kv_tokens);
-    const double first = time_reading_first(), of_two_groups = time_reading_beside(of_two);
-    if (group_ <= hopper_group_rows && time_reading_beside(of_one) < std::min(first, of_two_groups)) {
-      return Reading::beside_tiles_of_one;
+    for (const Range& range : few) {
+      const std::int64_t to_come = range.stream >= 0 ? growth_ / 2 : 0;
+      reads_ += static_cast<double>(std::max<std::int64_t>(0, range.kv_tokens - to_come));
     }
+    static_assert(few_rows <= hopper_group_rows);  // where there are few, a group fits a warpgroup's rows
+    const double first = time_reading_first(), of_two_groups = time_reading_beside(of_two);
+    if (time_reading_beside(of_one) < std::min(first, of_two_groups)) return Reading::beside_tiles_of_one;
     return first < of_two_groups ? Reading::first : Reading::beside_tiles;
   }
 

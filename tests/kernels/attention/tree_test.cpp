@@ -148,6 +148,30 @@ void check_many_streams(const TreeShape& shape, std::int64_t streams, std::uint6
   expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
 }
 
+// Groups of which a tile of the GPU holds few rows, or one.
+TEST_P(AttentionTree, LargeGroups) {
+  std::mt19937_64 random(seed() + 10);
+  for (const std::int64_t group : {16, 33, 48, 71, 128}) {
+    const TreeShape shape{.n_kv_heads = 1, .group = group, .head_dim = 128, .dtype = GetParam()};
+    check_many_streams(shape, 3 + static_cast<std::int64_t>(random() % 3), 40, 300, random);
+    if (HasFailure()) return;
+  }
+}
+
+// More parts than a warp of the GPU looks up at once, and more rows than have a block each.
+TEST_P(AttentionTree, ManyRowsOfManyParts) {
+  std::mt19937_64 random(seed() + 11);
+  const std::int64_t streams = 500;
+  const TreeShape shape{.n_kv_heads = 1, .group = 8, .head_dim = 128, .dtype = GetParam()};
+  TreeProblem problem(shape, std::vector<std::int64_t>(static_cast<std::size_t>(streams), 1),
+                      std::vector<std::int32_t>(static_cast<std::size_t>(streams), 5), random());
+  for (int i = 0; i < 40; ++i) {
+    problem.add_segment(1 + static_cast<std::int32_t>(random() % 20), 0, streams);
+  }
+  problem.fill();
+  expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
+}
+
 // More streams and heads than a GPU's warps know at a time: 132 multiprocessors of 11 warps that know 32
 // each.
 TEST_P(AttentionTree, ManyStreamsAndHeads) {
@@ -171,6 +195,11 @@ TEST_P(AttentionTree, ManyLongStreams) {
     check_many_streams(
         {.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam(), .token_padding = padding}, 1500,
         200, 300, random);
+  }
+  // Tiles of one warpgroup that its rows do not fill.
+  for (const std::int64_t group : {3, 7}) {
+    check_many_streams({.n_kv_heads = 1, .group = group, .head_dim = 128, .dtype = GetParam()}, 300, 400, 300,
+                       random);
   }
 }
 

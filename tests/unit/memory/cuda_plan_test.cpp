@@ -120,14 +120,15 @@ TEST(CudaPlans, AreAsLargeAsTheCostModelSays) {
   fmt::print("planned minus held, in parts of the whole: {:.5f} to {:.5f}\n", least, most);
 }
 
-// Streams of a row each under one segment.
+// Streams of a row each under one segment, which the last `unseen` of them do not see.
 cuda::WorkList decode_work(std::int64_t n_heads, std::int64_t n_kv_heads, std::int64_t batch,
-                           std::int32_t prefix, std::int32_t own, DType dtype = DType::bf16) {
+                           std::int32_t prefix, std::int32_t own, DType dtype = DType::bf16,
+                           std::int32_t growth = 0, std::int64_t unseen = 0) {
   std::vector<std::int64_t> rows, first;
   for (std::int64_t s = 0; s <= batch; ++s) rows.push_back(s);
   for (std::int64_t s = 0; s < batch; ++s) first.push_back(prefix + s * own);
   const std::vector<std::int32_t> lengths(static_cast<std::size_t>(batch), own);
-  const std::int64_t segment_first = 0, row_begin = 0;
+  const std::int64_t segment_first = 0, row_begin = 0, row_end = batch - unseen;
   AttentionArgs args{};
   args.n_heads = n_heads;
   args.n_kv_heads = n_kv_heads;
@@ -142,8 +143,8 @@ cuda::WorkList decode_work(std::int64_t n_heads, std::int64_t n_kv_heads, std::i
   args.segment_first = &segment_first;
   args.segment_length = &prefix;
   args.segment_row_begin = &row_begin;
-  args.segment_row_end = &batch;
-  return divide_work(args, 0, hopper);
+  args.segment_row_end = &row_end;
+  return divide_work(args, growth, hopper);
 }
 
 TEST(CudaPlans, ReadBesideTilesWhatTheseLeaveTimeFor) {
@@ -159,9 +160,30 @@ TEST(CudaPlans, TilesAreOfOneWarpgroupWhereReadingTakesLonger) {
   EXPECT_EQ(decode_work(8, 1, 4096, 8192, 512).tile_groups, 1);
   EXPECT_EQ(decode_work(8, 1, 2048, 4096, 128).tile_groups, 2);
   EXPECT_EQ(decode_work(8, 1, 4096, 8192, 16).tile_groups, 2);
-  EXPECT_EQ(decode_work(128, 1, 64, 512, 512).tile_groups, 2) << "a row of a group of 128 heads fills two";
-  const cuda::WorkList none_to_read = decode_work(8, 1, 512, 8192, 0);
-  EXPECT_EQ(none_to_read.tile_groups, 2);
+  EXPECT_EQ(decode_work(8, 1, 512, 8192, 0).tile_groups, 2) << "there is nothing to read";
+  EXPECT_EQ(decode_work(128, 1, 64, 512, 512).tile_groups, 2) << "there are no items of few rows";
+}
+
+// A plan serves all steps of a batch, of which only the last reads all that it plans for.
+TEST(CudaPlans, TilesAreChosenByWhatIsReadHalfway) {
+  EXPECT_EQ(decode_work(32, 32, 1024, 16256, 128).tile_groups, 1);
+  EXPECT_EQ(decode_work(32, 32, 1024, 16256, 0, DType::bf16, 128).tile_groups, 2);
+  EXPECT_EQ(decode_work(8, 1, 512, 1024, 0, DType::bf16, 512).tile_groups, 1);
+}
+
+TEST(CudaPlans, AreEvenWhereAllRowsAreInAsManyParts) {
+  const cuda::WorkList even = decode_work(8, 1, 512, 1024, 16);
+  EXPECT_TRUE(even.even);
+  ASSERT_EQ(even.row_parts_begin.size(), 513u);
+  for (std::size_t row = 0; row <= 512; ++row) {
+    ASSERT_EQ(even.row_parts_begin[row], static_cast<std::int64_t>(row) * even.most_parts) << row;
+  }
+  const cuda::WorkList own_alone = decode_work(8, 1, 512, 0, 64);
+  EXPECT_TRUE(own_alone.even && own_alone.direct);
+  const cuda::WorkList nothing = decode_work(8, 1, 512, 0, 0);
+  EXPECT_TRUE(nothing.even);
+  EXPECT_FALSE(nothing.direct) << "no item would write zeros";
+  EXPECT_FALSE(decode_work(8, 1, 512, 1024, 16, DType::bf16, 0, 1).even);
 }
 
 TEST(CudaPlans, ReadFirstWhatTakesLongerThanTheTiles) {
