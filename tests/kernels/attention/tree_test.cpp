@@ -172,11 +172,16 @@ TEST_P(AttentionTree, ManyRowsOfManyParts) {
   expect_close(run_kernels(problem, all_runs(true, {2}).back()), run_reference(problem), shape);
 }
 
+// As many as a GPU has warps for; a CPU's threads take a tenth of them in turn just as well.
+std::int64_t many(std::int64_t streams) {
+  return tests_cuda() ? streams : streams / 10;
+}
+
 // More streams and heads than a GPU's warps know at a time: 132 multiprocessors of 11 warps that know 32
 // each.
 TEST_P(AttentionTree, ManyStreamsAndHeads) {
   std::mt19937_64 random(seed() + 4);
-  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, 2500, 3, 40,
+  check_many_streams({.n_kv_heads = 32, .group = 1, .head_dim = 128, .dtype = GetParam()}, many(2500), 3, 40,
                      random);
 }
 
@@ -193,13 +198,13 @@ TEST_P(AttentionTree, ManyLongStreams) {
   std::mt19937_64 random(seed() + 5);
   for (const std::int64_t padding : {8, 0}) {
     check_many_streams(
-        {.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam(), .token_padding = padding}, 1500,
-        200, 300, random);
+        {.n_kv_heads = 1, .group = 4, .head_dim = 128, .dtype = GetParam(), .token_padding = padding},
+        many(1500), 200, 300, random);
   }
   // Tiles of one warpgroup that its rows do not fill.
   for (const std::int64_t group : {3, 7}) {
-    check_many_streams({.n_kv_heads = 1, .group = group, .head_dim = 128, .dtype = GetParam()}, 300, 400, 300,
-                       random);
+    check_many_streams({.n_kv_heads = 1, .group = group, .head_dim = 128, .dtype = GetParam()}, many(300),
+                       400, 300, random);
   }
 }
 
