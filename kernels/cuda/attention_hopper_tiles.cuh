@@ -161,7 +161,8 @@ class Consumer {
   }
 
   // Two warpgroups give their products to the tensor cores by turns, so that one's softmax runs beside the
-  // other's products (FlashAttention-3, section 3.1); left to themselves they now and then fell into step.
+  // other's products (FlashAttention-3, section 3.1). Without, times differed by a tenth between loops of
+  // nearly the same code (docs/attention.md).
   __device__ static void await_turn() {
     if (CONSUMERS == 1) return;
     asm volatile("bar.sync %0, %1;\n" ::"r"(turns + group()), "n"(2 * group_threads) : "memory");

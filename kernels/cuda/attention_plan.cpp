@@ -237,10 +237,10 @@ class Divider {
       }
     }
     work_.most_parts = count.empty() ? 0 : *std::max_element(count.begin(), count.end());
-    work_.even =
+    const bool even =
         std::all_of(count.begin(), count.end(), [this](std::int64_t n) { return n == work_.most_parts; });
-    work_.direct = work_.even && work_.most_parts == 1;
-    if (work_.direct) {
+    work_.parts_of_each = even ? work_.most_parts : 0;
+    if (work_.parts_of_each == 1) {
       work_.parts = 0;
       return;
     }
@@ -348,8 +348,7 @@ CudaAttentionPlan::CudaAttentionPlan(const WorkList& work, std::int64_t head_dim
       head_dim_(head_dim),
       n_row_parts_(static_cast<std::int64_t>(work.row_parts.size())),
       most_parts_(work.most_parts),
-      even_(work.even),
-      direct_(work.direct),
+      parts_of_each_(work.parts_of_each),
       reading_first_(work.reading_first),
       tile_groups_(work.tile_groups) {
   // One buffer, one copy: the queue, the items of each kind, the rows' parts.
@@ -386,9 +385,9 @@ void CudaAttentionPlan::complete(WorkArgs& args, void* workspace) const {
   args.row_parts_begin = row_parts_begin_;
   args.row_parts = row_parts_;
   args.n_row_parts = n_row_parts_;
-  args.parts_of_each = even_ ? static_cast<std::int32_t>(most_parts_) : 0;
-  args.part_out = direct_ ? nullptr : static_cast<float*>(workspace);
-  args.part_sum = direct_ ? nullptr : args.part_out + sums_at();
+  args.parts_of_each = static_cast<std::int32_t>(parts_of_each_);
+  args.part_out = direct() ? nullptr : static_cast<float*>(workspace);
+  args.part_sum = direct() ? nullptr : args.part_out + sums_at();
 }
 
 }  // namespace hydrajob::cuda

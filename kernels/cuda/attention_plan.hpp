@@ -38,8 +38,7 @@ struct WorkList {
   std::int64_t parts = 0;                                // rows of partial results
   std::int64_t room = 0;                                 // rows of partial results that there is place for
   std::int64_t most_parts = 0;                           // that a row and head is in
-  bool even = false;                                     // all are in as many
-  bool direct = false;                                   // every row is in exactly one item
+  std::int64_t parts_of_each = 0;  // that every one is in; 0: they differ, or are in none
   // Where there are tiles and few: the multiprocessors that take the few before they take tiles. 0: all take
   // both at once.
   int reading_first = 0;
@@ -75,7 +74,8 @@ class CudaAttentionPlan final : public AttentionPlan {
   Queue* queue() const { return queue_; }
   // Fills what the plan knows; the partial results stand in `workspace`.
   void complete(WorkArgs& args, void* workspace) const;
-  bool direct() const { return direct_; }
+  // Every row is in exactly one item.
+  bool direct() const { return parts_of_each_ == 1; }
   std::int64_t most_parts() const { return most_parts_; }
 
  private:
@@ -92,8 +92,7 @@ class CudaAttentionPlan final : public AttentionPlan {
   std::int64_t head_dim_ = 0;
   std::int64_t n_row_parts_ = 0;
   std::int64_t most_parts_ = 0;
-  bool even_ = false;
-  bool direct_ = false;
+  std::int64_t parts_of_each_ = 0;
   int reading_first_ = 0;
   int tile_groups_ = 0;
 };

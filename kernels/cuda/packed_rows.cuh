@@ -7,8 +7,8 @@
 namespace hydrajob::cuda {
 
 // Query rows of one KV head's group are packed: packed row p is row p / group, head p % group of the group.
-// The quotient is p * inverse / 65536 rounded down, right for all p of a tile (cuda_plan_test.cpp): dividing
-// takes a hundred times as long, and there is nothing to do meanwhile.
+// The quotient is p * inverse / 65536 rounded down, right for all p of a tile (cuda_plan_test.cpp): a
+// division by what is not known before is a long chain of instructions, with nothing to do meanwhile.
 struct PackedRows {
   int count;              // n_rows * group
   int first;              // place of packed row 0

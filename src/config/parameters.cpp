@@ -51,8 +51,7 @@ std::vector<ParameterInfo> what_runs() {
       {.name = "dtype",
        .type = choice,
        .doc = "element type of weights, activations and cache; activations beyond 65504 are infinite in f16, "
-              "and so "
-              "are the parts of them that ranks of a group add up",
+              "and so are the parts of them that ranks of a group add up",
        .choices = {"f32", "bf16", "f16"},
        .fallback = word("bf16")},
       {.name = "device",

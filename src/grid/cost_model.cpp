@@ -353,7 +353,7 @@ class CostModel {
   }
 
   double plan_bytes(const PassShape& pass) const {
-    constexpr double item_bytes = 40, tile_rows = 64, index_bytes = 8;  // rows: of a tile, or half
+    constexpr double item_bytes = 40, tile_rows = 64, index_bytes = 8;  // rows: at least
     const auto rows = static_cast<double>(pass.all_rows());
     const double rows_of_item = std::max(1.0, std::floor(tile_rows * shape_.n_kv_heads / shape_.n_heads));
     const double own_items =

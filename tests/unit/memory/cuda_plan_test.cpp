@@ -171,19 +171,16 @@ TEST(CudaPlans, TilesAreChosenByWhatIsReadHalfway) {
   EXPECT_EQ(decode_work(8, 1, 512, 1024, 0, DType::bf16, 512).tile_groups, 1);
 }
 
-TEST(CudaPlans, AreEvenWhereAllRowsAreInAsManyParts) {
+TEST(CudaPlans, TellWhereAllRowsAreInAsManyParts) {
   const cuda::WorkList even = decode_work(8, 1, 512, 1024, 16);
-  EXPECT_TRUE(even.even);
+  EXPECT_GT(even.parts_of_each, 1);
   ASSERT_EQ(even.row_parts_begin.size(), 513u);
   for (std::size_t row = 0; row <= 512; ++row) {
-    ASSERT_EQ(even.row_parts_begin[row], static_cast<std::int64_t>(row) * even.most_parts) << row;
+    ASSERT_EQ(even.row_parts_begin[row], static_cast<std::int64_t>(row) * even.parts_of_each) << row;
   }
-  const cuda::WorkList own_alone = decode_work(8, 1, 512, 0, 64);
-  EXPECT_TRUE(own_alone.even && own_alone.direct);
-  const cuda::WorkList nothing = decode_work(8, 1, 512, 0, 0);
-  EXPECT_TRUE(nothing.even);
-  EXPECT_FALSE(nothing.direct) << "no item would write zeros";
-  EXPECT_FALSE(decode_work(8, 1, 512, 1024, 16, DType::bf16, 0, 1).even);
+  EXPECT_EQ(decode_work(8, 1, 512, 0, 64).parts_of_each, 1);
+  EXPECT_EQ(decode_work(8, 1, 512, 0, 0).parts_of_each, 0) << "no item would write zeros";
+  EXPECT_EQ(decode_work(8, 1, 512, 1024, 16, DType::bf16, 0, 1).parts_of_each, 0);
 }
 
 TEST(CudaPlans, ReadFirstWhatTakesLongerThanTheTiles) {
